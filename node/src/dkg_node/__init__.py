@@ -1,0 +1,1 @@
+"""One party of a robust distributed TFHE key generation."""

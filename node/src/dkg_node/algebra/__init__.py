@@ -1,0 +1,1 @@
+"""Rings, polynomials and vectors: the arithmetic below every protocol step."""

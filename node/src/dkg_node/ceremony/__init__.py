@@ -1,0 +1,1 @@
+"""One run from terms to certificate, seen through ports."""

@@ -1,0 +1,1 @@
+"""The online phase: every TFHE key of a parameter set from shared randomness."""

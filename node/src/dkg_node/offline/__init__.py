@@ -1,0 +1,1 @@
+"""Preprocessing: chunks of random bits, noise and products, checked before use."""

@@ -1,0 +1,1 @@
+"""Sub-protocols: session, broadcast, openings, coin; no clock, no wire, no entropy."""

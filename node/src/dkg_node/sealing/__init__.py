@@ -1,0 +1,1 @@
+"""How a party's share rests on a disk between boots."""

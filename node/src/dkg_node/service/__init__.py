@@ -1,0 +1,1 @@
+"""The processes and commands; the only place where adapters are joined."""

@@ -1,0 +1,1 @@
+"""Shamir sharings over the Galois ring, packing and pseudo-random sharings."""

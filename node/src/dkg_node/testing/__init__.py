@@ -1,0 +1,1 @@
+"""Lock-step driver, adversaries and ideal functionalities; imported by tests only."""

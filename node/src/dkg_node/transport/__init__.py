@@ -1,0 +1,1 @@
+"""The wire: mutual TLS streams of numbered, resumable frames."""
