@@ -1,0 +1,208 @@
+"""Reliable broadcast: Dolev-Strong 1983, n senders in parallel, t+1 slots (01 section 2).
+
+Agreement: all honest parties end with the same body (or ``None``) for every sender. Validity: an honest sender's
+body is everybody's output, if it came within the slot. Round 1 carries bodies, later rounds carry digests with
+signatures; a body one lacks is pulled from the relayer. Security needs signatures and slots that end at fixed times, nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from dkg_node.algebra.encoding import enc
+from dkg_node.protocols.session import Slot
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dkg_node.protocols.session import Group, Role, Session
+
+DIGEST = 32
+SIGNATURE = 64
+MOST_DIGESTS = 2
+"""Two accepted digests of a sender prove that it signed twice: more add nothing."""
+
+Chain = dict[int, bytes]
+"""Signatures by signer on one digest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """One sender's digest with the signatures that vouch for it."""
+
+    sender: Role
+    digest: bytes
+    chain: Chain
+
+
+@dataclass(slots=True)
+class _View:
+    """What one party has accepted so far: sender -> digest -> body."""
+
+    accepted: dict[Role, dict[bytes, bytes]] = field(default_factory=dict)
+    fresh: list[Relay] = field(default_factory=list)
+
+    def knows(self, sender: Role, digest: bytes) -> bool:
+        return digest in self.accepted.get(sender, {})
+
+    def full(self, sender: Role) -> bool:
+        return len(self.accepted.get(sender, {})) >= MOST_DIGESTS
+
+    def accept(self, relay: Relay, body: bytes) -> None:
+        self.accepted.setdefault(relay.sender, {})[relay.digest] = body
+        self.fresh.append(relay)
+
+    def output(self, sender: Role) -> bytes | None:
+        bodies = self.accepted.get(sender, {})
+        return next(iter(bodies.values())) if len(bodies) == 1 else None
+
+
+def broadcast_slots(name: str, group: Group, limit: int) -> tuple[Slot, ...]:
+    """The t+1 slots ``name.1`` .. ``name.<t+1>`` of one Broadcast of bodies up to ``limit`` bytes."""
+    bodies = 2 * group.n * (limit + DIGEST + SIGNATURE)
+    relays = 2 * group.n * _relay_limit(group)
+    work = 0.0002 * group.n * group.n
+    return tuple(Slot(f"{name}.{r}", bodies + relays, work) for r in range(1, group.t + 2))
+
+
+async def broadcast(session: Session, name: str, body: bytes, *, limit: int) -> Mapping[Role, bytes | None]:
+    """Broadcast ``body`` (at most ``limit`` bytes) and return every party's body, or ``None``.
+
+    A body is ``None`` for all honest parties alike: silent or late sender, two different bodies signed, or a body made
+    under another public state than this party's.
+    """
+    view = _View()
+    got = await session.exchange(
+        f"{name}.1",
+        dict.fromkeys(session.group.roles, _opening_message(session, name, session.state + body)),
+        limit=SIGNATURE + DIGEST + limit,
+    )
+    for sender, message in got.items():
+        _accept_body(session, name, view, sender, message)
+    for number in range(2, session.group.t + 2):
+        await _relay_round(session, name, view, number, DIGEST + limit)
+    return {role: _strip_state(session, view.output(role)) for role in session.group.roles}
+
+
+async def _relay_round(session: Session, name: str, view: _View, number: int, body_limit: int) -> None:
+    """Round ``number``: send what was accepted in the round before, accept what has ``number`` signatures."""
+    message = encode_relays([_endorse(session, name, relay) for relay in view.fresh])
+    view.fresh = []
+
+    def bodies_named(_: Role, data: bytes) -> list[bytes]:
+        relays = decode_relays(data, session.group.n) or []
+        return [relay.digest for relay in relays if not view.knows(relay.sender, relay.digest)]
+
+    got = await session.exchange(
+        f"{name}.{number}",
+        dict.fromkeys(session.group.roles, message),
+        limit=_relay_limit(session.group),
+        names=bodies_named,
+        body_limit=body_limit,
+    )
+    for data in got.values():
+        for relay in decode_relays(data or b"", session.group.n) or []:
+            _accept_relay(session, name, view, relay, number)
+
+
+def _signed(session: Session, name: str, sender: Role, digest: bytes) -> bytes:
+    """What a signature in this Broadcast covers: (sid, era, segment, first slot), sender, digest."""
+    return session.where(f"{name}.1") + enc(sender, digest)
+
+
+def _opening_message(session: Session, name: str, body: bytes) -> bytes:
+    digest = sha256(body).digest()
+    session.link.offer(digest, body)
+    return session.identity.sign("broadcast", _signed(session, name, session.me, digest)) + body
+
+
+def _accept_body(session: Session, name: str, view: _View, sender: Role, message: bytes | None) -> None:
+    """Round 1: a body counts when its sender signed its digest."""
+    if message is None or len(message) < SIGNATURE:
+        return
+    signature, body = message[:SIGNATURE], message[SIGNATURE:]
+    digest = sha256(body).digest()
+    if sender == session.me or session.identity.verify(
+        sender, "broadcast", _signed(session, name, sender, digest), signature
+    ):
+        session.link.offer(digest, body)
+        view.accept(Relay(sender, digest, {sender: signature}), body)
+
+
+def _accept_relay(session: Session, name: str, view: _View, relay: Relay, number: int) -> None:
+    """Accept a digest with ``number`` valid signatures, the sender's among them, if its body is held."""
+    if view.knows(relay.sender, relay.digest) or view.full(relay.sender) or relay.sender not in relay.chain:
+        return
+    if relay.sender not in session.active:
+        return
+    body = session.link.held(relay.digest)
+    if body is None:
+        return
+    signed = _signed(session, name, relay.sender, relay.digest)
+    valid = {
+        signer: signature
+        for signer, signature in relay.chain.items()
+        if signer in session.active and session.identity.verify(signer, "broadcast", signed, signature)
+    }
+    if len(valid) >= number and relay.sender in valid:
+        view.accept(Relay(relay.sender, relay.digest, valid), body)
+
+
+def _endorse(session: Session, name: str, relay: Relay) -> Relay:
+    """Add one's own signature."""
+    own = session.identity.sign("broadcast", _signed(session, name, relay.sender, relay.digest))
+    return Relay(relay.sender, relay.digest, {**relay.chain, session.me: own})
+
+
+def _strip_state(session: Session, body: bytes | None) -> bytes | None:
+    """A body made under another public state is None, never evidence."""
+    if body is None or len(body) < DIGEST or body[:DIGEST] != session.state:
+        return None
+    return body[DIGEST:]
+
+
+def _relay_limit(group: Group) -> int:
+    """Longest honest relay message: two digests a sender, every party's signature on each."""
+    return MOST_DIGESTS * group.n * (2 + DIGEST + group.n * (1 + SIGNATURE))
+
+
+def encode_relays(relays: list[Relay]) -> bytes:
+    """Each: sender (1 byte), digest (32), number of signatures (1), then signer (1) and signature (64) of each."""
+    return b"".join(
+        bytes([relay.sender])
+        + relay.digest
+        + bytes([len(relay.chain)])
+        + b"".join(bytes([signer]) + signature for signer, signature in sorted(relay.chain.items()))
+        for relay in relays
+    )
+
+
+def decode_relays(data: bytes, n: int) -> list[Relay] | None:
+    """Inverse of ``encode_relays``; None unless every byte is as it would be written for parties 1..n."""
+    relays = []
+    position = 0
+    head = 2 + DIGEST
+    while position < len(data):
+        if position + head > len(data):
+            return None
+        sender, digest, count = data[position], data[position + 1 : position + head - 1], data[position + head - 1]
+        end = position + head + count * (1 + SIGNATURE)
+        chain = _decode_chain(data[position + head : end], count, n)
+        if chain is None or not 1 <= sender <= n:
+            return None
+        relays.append(Relay(sender, digest, chain))
+        position = end
+    return relays
+
+
+def _decode_chain(data: bytes, count: int, n: int) -> Chain | None:
+    """Signatures in strictly increasing order of signer."""
+    step = 1 + SIGNATURE
+    if len(data) != count * step:
+        return None
+    signers = [data[i * step] for i in range(count)]
+    if signers != sorted(set(signers)) or any(not 1 <= signer <= n for signer in signers):
+        return None
+    return {signer: data[i * step + 1 : (i + 1) * step] for i, signer in enumerate(signers)}
