@@ -12,8 +12,8 @@ from dkg_node.algebra.encoding import enc
 from dkg_node.errors import QuorumLost
 from dkg_node.protocols.coin import coin, coin_slot
 from dkg_node.protocols.opening import opening_slot, robust_open
-from dkg_node.protocols.prss import sets_of
 from dkg_node.protocols.session import Group
+from dkg_node.sharing.sets import sets_of
 from dkg_node.testing.lockstep import Adversary, run_lockstep
 
 if TYPE_CHECKING:

@@ -37,7 +37,7 @@ def digest(*items: Item) -> bytes:
 
 
 def kdf(key: bytes, label: bytes) -> bytes:
-    """KDF of the design: HMAC-SHA256, 32 bytes. Secret keys stay in the kernel; this is for the twin and public keys."""
+    """KDF: HMAC-SHA256, 32 bytes. Secret keys stay in the kernel; this is for public ones and the twin."""
     return hmac.digest(key, label, "sha256")
 
 

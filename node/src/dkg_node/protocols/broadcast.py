@@ -2,7 +2,8 @@
 
 Agreement: all honest parties end with the same body (or ``None``) for every sender. Validity: an honest sender's
 body is everybody's output, if it came within the slot. Round 1 carries bodies, later rounds carry digests with
-signatures; a body one lacks is pulled from the relayer. Security needs signatures and slots that end at fixed times, nothing else.
+signatures; a body one lacks is pulled from the relayer. Security rests on signatures and on slots that end at
+fixed times, on nothing else.
 """
 
 from __future__ import annotations

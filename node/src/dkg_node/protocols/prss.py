@@ -1,15 +1,14 @@
 """Setup of the PRSS keys: one key for every set of n-t parties (01 section 3; Cramer-Damgard-Ishai 2005).
 
 Every member of a set contributes randomness, everybody Broadcasts digests of all it got, and the contributions
-that t+1 members report alike count. One reporter is honest, so every counted value can be had; a corrupt member can bias
-a key (it knows the keys of its sets anyway) but cannot make honest members derive different keys.
+that t+1 members report alike count. One reporter is honest, so every counted value can be had; a corrupt member can
+bias a key (it knows the keys of its sets anyway) but cannot make honest members derive different keys.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from itertools import combinations
 from typing import TYPE_CHECKING
 
 from dkg_node.algebra.encoding import digest as hash_of
@@ -17,6 +16,7 @@ from dkg_node.algebra.kernel import Contributions
 from dkg_node.errors import QuorumLost, SetupIncomplete
 from dkg_node.protocols.broadcast import broadcast, broadcast_slots
 from dkg_node.protocols.session import Slot
+from dkg_node.sharing.sets import contains, members_of, sets_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,19 +42,9 @@ class Setup:
     digest: bytes
 
 
-def sets_of(group: Group) -> tuple[int, ...]:
-    """All sets of n-t parties as masks, increasing."""
-    return tuple(sorted(sum(1 << (i - 1) for i in members) for members in combinations(group.roles, group.quorum)))
-
-
-def members_of(mask: int, group: Group) -> tuple[Role, ...]:
-    """Parties of a set, increasing."""
-    return tuple(i for i in group.roles if mask >> (i - 1) & 1)
-
-
 def setup_slots(group: Group) -> tuple[Slot, ...]:
     """Rho to members; Broadcast of digests; the missing asked; the missing sent."""
-    own = [mask for mask in sets_of(group) if mask & 1]
+    own = [mask for mask in sets_of(group) if contains(mask, 1)]
     table = len(own) * group.quorum
     draws = 2 * group.n * len(own) * RHO
     return (
@@ -85,7 +75,7 @@ async def setup(session: Session, seed: Secret) -> Setup:
     reports = await broadcast(session, "digests", table, limit=len(table))
     certified = certify(group, reports)
     await _fetch_missing(session, draws, certified)
-    counted = {mask: sorted(row) for mask, row in certified.items() if mask >> (session.me - 1) & 1}
+    counted = {mask: sorted(row) for mask, row in certified.items() if contains(mask, session.me)}
     keys = draws.keys(session.sid, session.era, counted)
     return Setup(keys, certified, hash_of("setup", *(d for _, row in sorted(certified.items()) for d in row.values())))
 
@@ -116,7 +106,7 @@ def read_table(group: Group, reporter: Role, table: bytes | None) -> list[tuple[
     places = [
         (mask, contributor)
         for mask in sets_of(group)
-        if mask >> (reporter - 1) & 1
+        if contains(mask, reporter)
         for contributor in members_of(mask, group)
     ]
     if table is None or len(table) != len(places) * RHO:
@@ -134,12 +124,12 @@ async def _fetch_missing(session: Session, draws: Contributions, certified: Cert
     lacking = {
         (mask, contributor): wanted
         for mask, row in certified.items()
-        if mask >> (me - 1) & 1
+        if contains(mask, me)
         for contributor, wanted in row.items()
         if held[mask, contributor] != wanted
     }
     questions = {
-        peer: b"".join(_entry(*place) for place in lacking if place[0] >> (peer - 1) & 1)
+        peer: b"".join(_entry(*place) for place in lacking if contains(place[0], peer))
         for peer in group.roles
         if peer != me
     }
@@ -166,11 +156,11 @@ def _entry(mask: int, contributor: Role) -> bytes:
 
 def _answers(session: Session, draws: Contributions, peer: Role, question: bytes) -> bytes:
     """What ``peer`` asked for, as far as it is a member of the set and this party holds it."""
+    known = frozenset(sets_of(session.group))
     out = []
     for i in range(0, len(question) - ENTRY + 1, ENTRY):
         mask, contributor = int.from_bytes(question[i : i + 2], "little"), question[i + 2]
-        both = 1 << (peer - 1) | 1 << (session.me - 1)
-        if mask & both == both and mask in sets_of(session.group):
+        if mask in known and contains(mask, peer) and contains(mask, session.me):
             rho = draws.rho(mask, contributor)
             if rho is not None:
                 out.append(_entry(mask, contributor) + rho)

@@ -11,35 +11,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from dkg_node.algebra.encoding import enc
+from dkg_node.sharing.sets import Group as Group
+from dkg_node.sharing.sets import Role as Role
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
-Role = int
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """n parties of which at most t are corrupt, n = 3t + 1."""
-
-    n: int
-    t: int
-
-    @property
-    def roles(self) -> range:
-        """All parties, 1-based."""
-        return range(1, self.n + 1)
-
-    @property
-    def quorum(self) -> int:
-        """N - t: what the honest parties can always reach."""
-        return self.n - self.t
-
-    @property
-    def degree2_quorum(self) -> int:
-        """2t + 1: points that fix a polynomial of degree 2t."""
-        return 2 * self.t + 1
 
 
 @dataclass(frozen=True, slots=True)
