@@ -11,7 +11,7 @@ from dkg_node.algebra.kernel import Secret
 from dkg_node.algebra import kernel
 from dkg_node.algebra.encoding import enc
 from dkg_node.errors import SetupIncomplete
-from dkg_node.protocols.prss import ABSENT, certify, members_of, read_table, sets_of, setup, setup_slots
+from dkg_node.protocols.prss import ABSENT, certify, read_table, setup, setup_slots
 from dkg_node.protocols.session import Group
 from dkg_node.sharing.sets import members_of, sets_of
 from dkg_node.testing.lockstep import Adversary, run_lockstep

@@ -11,11 +11,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from dkg_node.algebra.encoding import enc
-from dkg_node.sharing.sets import Group as Group
-from dkg_node.sharing.sets import Role as Role
+from dkg_node.sharing.sets import Group, Role
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+
+__all__ = ["Exchange", "Group", "Identity", "Link", "Role", "Session", "Slot", "Tag"]
 
 T = TypeVar("T")
 

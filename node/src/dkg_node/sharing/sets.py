@@ -1,4 +1,4 @@
-"""Who takes part: n parties, thresholds, and the sets of n-t parties that replicated sharing is made of (01 section 3)."""
+"""Who takes part: n parties, the threshold, and the sets of n-t parties that PRSS keys belong to (01 section 3)."""
 
 from __future__ import annotations
 
