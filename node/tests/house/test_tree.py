@@ -3,6 +3,7 @@
 import ast
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -74,7 +75,7 @@ def test_no_module_is_longer_than_the_hard_limit(paths: list[Path]) -> None:
 
 
 def test_the_locks_hold_no_addresses() -> None:
-    for path in tree("*.lock"):
+    for path in tree("*.lock", "*package-lock.json"):
         text = path.read_text().replace(CRATES_IO, "")
         assert "://" not in text, path
         assert "find-links" not in text, path
@@ -94,6 +95,12 @@ def test_every_python_dependency_of_a_member_is_in_the_lock_at_its_pinned_versio
         needs = data.get("project", {}).get("dependencies", []) + data.get("dependency-groups", {}).get("dev", [])
         foreign = [need for need in needs if not need.startswith("dkg-")]
         assert not [need for need in foreign if need not in locked], path
+
+
+def test_the_protobuf_code_is_what_generation_gives() -> None:
+    command = [sys.executable, str(ROOT / "node" / "api" / "generate.py"), "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_operator_never_becomes_a_module_that_shadows_the_standard_library() -> None:
