@@ -1,0 +1,90 @@
+"""Keys and hashes of the offline phase: what is bound to what (01 section 3, "Key derivation", section 4).
+
+r_A -> batch keys -> chunk keys -> "psi" | "pair" (inside the kernel) | "zero". psi never depends on the try: a chunk
+that is opened again by another king has the same values, only fresh masks. One AES key never serves two of these.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dkg_node.algebra.encoding import Item, digest, enc
+from dkg_node.protocols.state import mask_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dkg_node.algebra.kernel import Keys
+    from dkg_node.offline.chunk import Batch, Chunk
+    from dkg_node.offline.king import Post
+    from dkg_node.protocols.session import Session
+
+PSI = enc("psi")
+CHI_KEY = 16
+
+
+def batch_keys(session: Session, keys: Keys, batch: Batch, generation: int) -> Keys:
+    """k_A^{b,E,g} = KDF(r_A, sid|kind|K|b|E|g)."""
+    return keys.derive(enc("batch", session.sid, batch.kind, batch.k, batch.index, session.era, generation))
+
+
+def chunk_keys(session: Session, keys_of_batch: Keys, chunk: Chunk, generation: int) -> Keys:
+    """k_A^{c,E,g}."""
+    return keys_of_batch.derive(enc("chunk", chunk.index, session.era, generation))
+
+
+def opened_prefix(session: Session, batch: Batch, generation: int, post: Post) -> bytes:
+    """What stands before V in the body that is hashed, stored and pulled: (sid, E, kind, K, b, c, g, try, k, S)."""
+    return enc(
+        "V",
+        session.sid,
+        session.era,
+        batch.kind,
+        batch.k,
+        batch.index,
+        post.chunk,
+        generation,
+        post.attempt,
+        post.king,
+        mask_of(post.senders),
+    )
+
+
+def opened_body(prefix: bytes, v: bytes) -> bytes:
+    """The body whose SHA-256 is voted on: H(sid|E|...|k|S|V) of ``opened_prefix``."""
+    return prefix + enc(v)
+
+
+def opened_value(prefix: bytes, body: bytes) -> bytes | None:
+    """V out of such a body; None if the body is another chunk's, try's or king's."""
+    head = len(prefix) + len(enc(b""))
+    v = body[head:]
+    return v if len(body) >= head and body == opened_body(prefix, v) else None
+
+
+def list_digest(session: Session, batch: Batch, generation: int, opened: Sequence[tuple[int, bytes]]) -> bytes:
+    """H(canonical list): (chunk, hash) of every canonical chunk of this round, in chunk order."""
+    entries: list[Item] = [[chunk, hashed] for chunk, hashed in opened]
+    return digest(
+        "list", session.sid, session.era, session.segment, batch.kind, batch.k, batch.index, generation, entries
+    )
+
+
+def coin_label(session: Session, batch: Batch, generation: int, round_: int, listing: bytes) -> bytes:
+    """sid|"coin"|E|batch|round|H(list): one coin serves one list."""
+    return enc("coin", session.sid, session.era, batch.kind, batch.k, batch.index, generation, round_, listing)
+
+
+def chi_key(coin: bytes, listing: bytes, chunk: Chunk) -> bytes:
+    """16-byte public AES key of the chunk's digits: PRF(H(coin|list), c|...); the kernel counts element and digit."""
+    return digest("chi", digest("chi key", coin, listing), chunk.index)[:CHI_KEY]
+
+
+def zero_label(coin: bytes, listing: bytes) -> bytes:
+    """Label of the check's PRZS under the chunk keys: "zero"|H(list)|coin. Digit d is value d of the one stream."""
+    return enc("zero", listing, coin)
+
+
+def judged_state(state: bytes, listing: bytes) -> bytes:
+    """H(public state | list): what the Broadcast of W carries."""
+    return digest("state and list", state, listing)
