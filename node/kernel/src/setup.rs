@@ -1,0 +1,139 @@
+//! Setup randomness of the PRSS keys, as one party holds it (01 section 3).
+
+use std::collections::BTreeMap;
+
+use zeroize::Zeroizing;
+
+use crate::encoding::{Enc, kdf};
+use crate::error::{Misuse, Result, require};
+use crate::prss::KeySet;
+use crate::sets::{Shape, contains, members};
+
+/// Contributions `rho_{A,i}` to the keys of the sets this party is in.
+pub struct Contributions {
+    shape: Shape,
+    party: usize,
+    held: BTreeMap<(u16, usize), Zeroizing<[u8; 32]>>,
+}
+
+impl Contributions {
+    /// Own contributions KDF(seed, enc("rho", A, i)); nothing of others yet.
+    ///
+    /// # Errors
+    /// `Misuse` when the party is none of 1..=n.
+    pub fn new(shape: Shape, party: usize, seed: &[u8; 32]) -> Result<Self> {
+        shape.check_party(party)?;
+        let own = |mask: u16| ((mask, party), kdf(seed, &Enc::new().text("rho").mask(mask).party(party).done()));
+        Ok(Self { shape, party, held: shape.sets_of(party).into_iter().map(own).collect() })
+    }
+
+    /// Sets with this party and the peer, increasing mask.
+    fn common(&self, peer: usize) -> Result<Vec<u16>> {
+        self.shape.check_party(peer)?;
+        require(peer != self.party, || "name another party than this one".to_owned())?;
+        Ok(self.shape.sets_of(self.party).into_iter().filter(|&mask| contains(mask, peer)).collect())
+    }
+
+    /// Own rho of every set that contains both.
+    ///
+    /// # Errors
+    /// `Misuse` when the peer is no other party.
+    pub fn message_for(&self, peer: usize) -> Result<Zeroizing<Vec<u8>>> {
+        let sets = self.common(peer)?;
+        let mut out = Zeroizing::new(Vec::with_capacity(32 * sets.len()));
+        for mask in sets {
+            out.extend_from_slice(&*self.held[&(mask, self.party)]);
+        }
+        Ok(out)
+    }
+
+    /// Store the peer's rho; false when the length is wrong.
+    ///
+    /// # Errors
+    /// `Misuse` when the peer is no other party.
+    pub fn receive(&mut self, peer: usize, message: &[u8]) -> Result<bool> {
+        let sets = self.common(peer)?;
+        if message.len() != 32 * sets.len() {
+            return Ok(false);
+        }
+        for (mask, rho) in sets.into_iter().zip(message.chunks_exact(32)) {
+            self.store(mask, peer, rho);
+        }
+        Ok(true)
+    }
+
+    fn store(&mut self, mask: u16, contributor: usize, rho: &[u8]) {
+        let mut value = Zeroizing::new([0u8; 32]);
+        value.copy_from_slice(rho);
+        self.held.insert((mask, contributor), value);
+    }
+
+    /// Published hashes of all rho held, zeros where absent.
+    pub fn digests(&self, sid: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        for mask in self.shape.sets_of(self.party) {
+            for contributor in members(mask) {
+                let rho = self.held.get(&(mask, contributor));
+                out.extend_from_slice(&rho.map_or([0; 32], |rho| digest_of(sid, mask, contributor, &rho[..])));
+            }
+        }
+        out
+    }
+
+    fn check_place(&self, mask: u16, contributor: usize) -> Result<()> {
+        let size = (self.shape.n - self.shape.t) as u32;
+        let fits = mask.count_ones() == size && u32::from(mask) < 1 << self.shape.n && contains(mask, self.party);
+        require(fits, || format!("name a set of {size} parties with this one, not mask {mask:#06x}"))?;
+        self.shape.check_party(contributor)?;
+        require(contains(mask, contributor), || format!("name a member of the set, not {contributor}"))
+    }
+
+    /// One stored value.
+    ///
+    /// # Errors
+    /// `Misuse` when the set is not one of this party's or the contributor not in it.
+    pub fn rho(&self, mask: u16, contributor: usize) -> Result<Option<&[u8; 32]>> {
+        self.check_place(mask, contributor)?;
+        Ok(self.held.get(&(mask, contributor)).map(|rho| &**rho))
+    }
+
+    /// Store rho if it has the certified digest.
+    ///
+    /// # Errors
+    /// `Misuse` when the set is not one of this party's or the contributor not in it.
+    pub fn fill(&mut self, sid: &[u8], mask: u16, contributor: usize, rho: &[u8], digest: &[u8]) -> Result<bool> {
+        self.check_place(mask, contributor)?;
+        if rho.len() != 32 || digest_of(sid, mask, contributor, rho) != digest {
+            return Ok(false);
+        }
+        self.store(mask, contributor, rho);
+        Ok(true)
+    }
+
+    /// `r_A = H("r", sid, E, A, i1, rho1, ...)` of the counted contributors of each own set.
+    ///
+    /// # Errors
+    /// `Misuse` when a set has no counted contributor or one of them is not held.
+    pub fn keys(&self, sid: &[u8], era: u64, counted: &BTreeMap<u16, Vec<usize>>) -> Result<KeySet> {
+        let sets = self.shape.sets_of(self.party);
+        let mut keys = Zeroizing::new(Vec::with_capacity(32 * sets.len()));
+        for mask in sets {
+            let mut contributors = counted.get(&mask).cloned().unwrap_or_default();
+            contributors.sort_unstable();
+            contributors.dedup();
+            require(!contributors.is_empty(), || format!("count a contribution to set {mask:#06x} first"))?;
+            let mut items = Enc::new().text("r").bytes(sid).int(era).mask(mask);
+            for contributor in contributors {
+                let rho = self.rho(mask, contributor)?;
+                let absent = || Misuse(format!("fetch the contribution of {contributor} to set {mask:#06x} first"));
+                items = items.party(contributor).bytes(rho.ok_or_else(absent)?);
+            }
+            keys.extend_from_slice(&*Zeroizing::new(items.digest()));
+        }
+        KeySet::new(self.shape, self.party, &keys)
+    }
+}
+
+fn digest_of(sid: &[u8], mask: u16, contributor: usize, rho: &[u8]) -> [u8; 32] {
+    Enc::new().text("prss").bytes(sid).mask(mask).party(contributor).bytes(rho).digest()
+}
