@@ -1,0 +1,248 @@
+"""The online phase: every public key from shared randomness, and a share of every secret key (01 section 5).
+
+Source: 01 section 5 and 02; bodies are linear in shares. Secure against t corrupt of n = 3t+1: what is opened are
+one-time padded key bits, one public seed, and the public key itself; degree-t openings correct t wrong or missing
+shares in one slot. What must hold before: the batches are certified, and nothing else was ever used online under these
+keys.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from typing import TYPE_CHECKING, Protocol
+
+from dkg_node.algebra import kernel
+from dkg_node.algebra.encoding import digest as hash_of
+from dkg_node.algebra.encoding import enc
+from dkg_node.errors import ProtocolError, QuorumLost
+from dkg_node.keygen.bodies import Material, body_share, masked_inputs, masked_values, material
+from dkg_node.keygen.masks import SEED, blocks
+from dkg_node.keygen.parameters import Family
+from dkg_node.keygen.preprocessing import key_shares
+from dkg_node.protocols.broadcast import broadcast, broadcast_slots
+from dkg_node.protocols.opening import opening_slot, robust_open
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+    from hashlib import _Hash
+
+    from dkg_node.algebra.kernel import Keys
+    from dkg_node.keygen.masks import Block
+    from dkg_node.keygen.parameters import KeySpec, ParameterSet
+    from dkg_node.keygen.plan import Plan
+    from dkg_node.keygen.preprocessing import KeyShares, Preprocessing
+    from dkg_node.protocols.session import Group, Role, Session, Slot
+
+WINDOW = 4
+"""Blocks of bodies under way at once: one is computed while others are on the wire."""
+DIGEST = 32
+SEED_LABEL = "seed"
+SEED_VALUES = 4
+NOBODY: frozenset[int] = frozenset()
+
+
+class Sink(Protocol):
+    """Where opened bodies go: for every key its bytes in storage order, words little endian."""
+
+    def write(self, key: str, data: bytes) -> None:
+        """Append to the bodies of that key. Bodies are public."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class KeyResult:
+    """One public key is opened: SHA-256 of its bodies, and who sent wrong shares of anything opened for it."""
+
+    name: str
+    digest: bytes
+    liars: frozenset[Role]
+
+
+@dataclass(frozen=True, slots=True)
+class OnlineResult:
+    """All keys are opened and agreed on."""
+
+    seed: bytes
+    """The public XOF seed of all masks, 16 bytes little endian."""
+    digest: bytes
+    """Hash of seed and bodies that n-t parties agree on."""
+    bodies: Mapping[str, bytes]
+    """SHA-256 of the bodies of every key."""
+    liars: frozenset[Role]
+    share: KeyShares
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What every step of the online phase works on."""
+
+    params: ParameterSet
+    plan: Plan
+    share: KeyShares
+    preprocessing: Preprocessing
+
+    @classmethod
+    def of(cls, params: ParameterSet, plan: Plan, preprocessing: Preprocessing) -> Task:
+        """Take the key bits out of the preprocessing."""
+        return cls(params, plan, key_shares(params, plan, preprocessing), preprocessing)
+
+
+# --- Slots -----------------------------------------------------------------------------------------------------------
+
+
+def seed_slot(group: Group) -> Slot:
+    """The opening of the public-mask seed: one element."""
+    return opening_slot("seed", group, 128, 1)
+
+
+def key_slots(group: Group, plan: Plan, spec: KeySpec) -> tuple[Slot, ...]:
+    """Slots of one key: its masked inputs, where it has products, and its bodies (blocks are parts of that slot)."""
+    bodies = opening_slot(f"bodies.{spec.name}", group, spec.word_bits, sum(len(b.groups) for b in blocks(spec)))
+    bodies = replace(bodies, work=bodies.work + _work(spec))
+    if spec.family is not Family.BOOTSTRAP:
+        return (bodies,)
+    values = masked_values(plan.products[spec.name])
+    return opening_slot(f"inputs.{spec.name}", group, spec.word_bits, values // 4), bodies
+
+
+def digest_slots(group: Group) -> tuple[Slot, ...]:
+    """The Broadcast of digests."""
+    return broadcast_slots("digests", group, DIGEST)
+
+
+def online_slots(group: Group, params: ParameterSet, plan: Plan) -> tuple[Slot, ...]:
+    """All slots of the online phase as one segment: seed, every key, digests."""
+    keys = [slot for spec in params.keys for slot in key_slots(group, plan, spec)]
+    return seed_slot(group), *keys, *digest_slots(group)
+
+
+def _work(spec: KeySpec) -> float:
+    """Core-seconds of the masked products of a key: 2 us a mask word mod 2^64, 5 us mod 2^128."""
+    return spec.rows * spec.row_masks * (2e-6 if spec.word_bits == 64 else 5e-6)
+
+
+# --- Steps -----------------------------------------------------------------------------------------------------------
+
+
+async def open_seed(session: Session, keys: Keys) -> tuple[bytes, frozenset[Role]]:
+    """Open the public-mask seed: 16 bytes, and who lied. Slot ``seed``; call it only when the key bits exist.
+
+    One PRSS element of a fixed label, in no era: it can only ever have one value. Two seeds with one noise would be two
+    bodies whose difference gives the key away.
+    """
+    values = kernel.prss(keys.derive(enc(SEED_LABEL, session.sid)), enc("psi"), 128, 0, SEED_VALUES)
+    opening = await robust_open(session, "seed", values.pack())
+    return opening.values[:SEED], opening.liars
+
+
+async def open_inputs(session: Session, task: Task, spec: KeySpec) -> tuple[bytes, frozenset[Role]]:
+    """Open s_i - x_i and S_j - y_j of all product tiles of a bootstrapping key: the words, and who lied.
+
+    x and y are uniform and used for this once, so the opened words say nothing about the key. Slot ``inputs.<key>``.
+    """
+    masked = masked_inputs(spec, task.plan.products[spec.name], task.share, task.preprocessing)
+    opening = await robust_open(session, f"inputs.{spec.name}", masked)
+    return opening.values, opening.liars
+
+
+async def open_bodies(session: Session, prepared: Material, sink: Sink) -> KeyResult:
+    """Open all bodies of a key, block by block, and write them in order. Slot ``bodies.<key>``, one part a block.
+
+    A 64-bit body is opened from shares mod 2^64 (K is in the type): in a larger ring the opened word would be <A,S> + e
+    over the integers, and least squares would give the key.
+    """
+    spec = prepared.spec
+    writer = _InOrder(spec.name, sink)
+
+    def one(block: Block) -> Callable[[Session], Awaitable[frozenset[Role]]]:
+        async def run(child: Session) -> frozenset[Role]:
+            opening = await robust_open(child, f"bodies.{spec.name}", body_share(block, prepared))
+            writer.put(block.index, opening.values[: block.body_bytes])
+            return opening.liars
+
+        return run
+
+    liars = await session.parallel([one(block) for block in blocks(spec)], WINDOW)
+    return KeyResult(spec.name, writer.digest(), NOBODY.union(*liars))
+
+
+async def agree_digest(session: Session, digest: bytes) -> bytes:
+    """Broadcast a 32-byte digest; return the one that n-t parties have. Slots ``digests``.
+
+    Raises QuorumLost naming the silent ones when no digest has n-t senders. It may not be this party's own.
+    """
+    got = await broadcast(session, "digests", digest, limit=DIGEST)
+    counts = Counter(body for body in got.values() if body is not None and len(body) == DIGEST)
+    agreed, most = counts.most_common(1)[0] if counts else (b"", 0)
+    if most < session.group.quorum:
+        silent = [role for role, body in got.items() if body is None]
+        raise QuorumLost(f"only {most} parties have one digest of the key set: bring the others back", silent)
+    return agreed
+
+
+async def run_key(session: Session, task: Task, spec: KeySpec, seed: bytes, sink: Sink) -> KeyResult:
+    """Open one public key: masked inputs, then bodies."""
+    words, liars = b"", NOBODY
+    if spec.family is Family.BOOTSTRAP:
+        words, liars = await open_inputs(session, task, spec)
+    prepared = material(spec, task.plan, task.share, task.preprocessing, seed, words)
+    result = await open_bodies(session, prepared, sink)
+    return replace(result, liars=result.liars | liars)
+
+
+async def run_online(
+    session: Session, params: ParameterSet, plan: Plan, keys: Keys, preprocessing: Preprocessing, sink: Sink
+) -> OnlineResult:
+    """The whole online phase as one segment with the slots of ``online_slots``.
+
+    Raises QuorumLost when an opening can't be decoded (more than t parties silent or wrong) or no digest has n-t
+    senders; ProtocolError when this party alone has other bodies than n-t parties agree on.
+    """
+    task = Task.of(params, plan, preprocessing)
+    seed, liars = await open_seed(session, keys)
+    results = [await run_key(session, task, spec, seed, sink) for spec in params.keys]
+    digest = keyset_digest(params, seed, {result.name: result.digest for result in results})
+    agreed = await agree_digest(session, digest)
+    if agreed != digest:
+        raise ProtocolError("this party's key set differs from the one agreed on: restart it from its sealed state")
+    return OnlineResult(
+        seed,
+        agreed,
+        {result.name: result.digest for result in results},
+        liars.union(*(result.liars for result in results)),
+        task.share,
+    )
+
+
+def keyset_digest(params: ParameterSet, seed: bytes, bodies: Mapping[str, bytes]) -> bytes:
+    """H(set, seed, SHA-256 of the bodies of every key in order)."""
+    return hash_of("keyset", params.name, seed, [[spec.name, bodies[spec.name]] for spec in params.keys])
+
+
+@dataclass(slots=True)
+class _InOrder:
+    """Writes blocks in storage order, whatever order they come in.
+
+    Holds what came early: no more than the window's blocks while parties send in order.
+    """
+
+    name: str
+    sink: Sink
+    next: int = 0
+    early: dict[int, bytes] = field(default_factory=dict)
+    hasher: _Hash = field(default_factory=sha256)
+
+    def put(self, index: int, data: bytes) -> None:
+        """Take one block."""
+        self.early[index] = data
+        while self.next in self.early:
+            ready = self.early.pop(self.next)
+            self.hasher.update(ready)
+            self.sink.write(self.name, ready)
+            self.next += 1
+
+    def digest(self) -> bytes:
+        """SHA-256 of all that was written."""
+        return self.hasher.digest()
