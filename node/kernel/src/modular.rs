@@ -29,6 +29,7 @@ pub struct Factor {
 
 impl Prime {
     /// Constants of p.
+    #[allow(clippy::cast_possible_truncation)] // remainders of p, quotients below 8
     pub const fn new(p: u64) -> Self {
         let mut inverse = p;
         let mut step = 0;

@@ -38,7 +38,8 @@ impl Table {
     fn new(prime: Prime) -> Self {
         let order = 2 * MAX_N as u64;
         let is_primitive = |root: &u64| prime.power(*root, order / 2) == prime.p - 1;
-        let root = (2..).map(|x| prime.power(x, (prime.p - 1) / order)).find(is_primitive).expect("p = 1 mod 8192");
+        let root =
+            (2..prime.p).map(|x| prime.power(x, (prime.p - 1) / order)).find(is_primitive).expect("p = 1 mod 8192");
         let powers = |root: u64| {
             let shift = MAX_N.leading_zeros() + 1;
             let power = |k: usize| prime.factor(prime.power(root, (k.reverse_bits() >> shift) as u64));
@@ -223,10 +224,9 @@ impl<W: Word> Garner<W> {
         for i in 0..W::PRIMES {
             let prime = &PRIMES[i];
             let mut digit = residue(i);
-            for j in 0..i {
+            for (&before, &inverse) in digits.iter().zip(&self.inverses[i]) {
                 // All primes are so close that one subtraction reduces a digit of another.
-                let other = prime.once(digits[j]);
-                digit = prime.times(digit + prime.p - other, self.inverses[i][j]);
+                digit = prime.times(digit + prime.p - prime.once(before), inverse);
             }
             digits[i] = digit;
         }

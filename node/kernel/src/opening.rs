@@ -67,7 +67,10 @@ fn combinations(places: &[usize], size: usize) -> Vec<Vec<usize>> {
 /// The opened secrets and the mask of the parties with a wrong share somewhere.
 pub type Opened<W> = (Vec<Elem<W>>, u16);
 
-/// Open a vector of degree-t words. `None` when no 2t+1 of the given parties agree at every element.
+/// Open a vector of degree-t words. `None` when at some element no polynomial agrees with 2t+1 of the given shares.
+///
+/// Elements are checked against one interpolation through shares of parties that were never wrong; only where these
+/// disagree a search decides. Each search finds a new liar, so there are at most t while at most t lie.
 ///
 /// # Errors
 /// `Misuse` when a share is of no party.
@@ -76,29 +79,38 @@ pub fn robust_open<W: Word>(shape: Shape, given: &Given<W>) -> Result<Option<Ope
         shape.check_party(party)?;
     }
     let enough = 2 * shape.t + 1;
-    let mut alive: Vec<usize> = (0..given.parties.len()).collect();
-    let mut from = 0;
-    while alive.len() >= enough {
-        let (base, others) = alive.split_at(shape.t + 1);
-        let Some(bad) = first_disagreement(given, base, others, from)? else {
-            let at_zero = given.coefficients(base, 0)?;
-            let secrets = (0..given.length).map(|m| given.value(base, &at_zero, m)).collect();
-            return Ok(Some((secrets, wrong(given, &alive))));
-        };
-        // At most one polynomial agrees with 2t+1 of at most 3t+1 shares, so dropping the others is forced.
-        let Some(honest) = decode(given, &alive, shape.t, bad)? else { return Ok(None) };
-        alive = honest;
-        from = bad;
+    let all: Vec<usize> = (0..given.parties.len()).collect();
+    if all.len() < enough {
+        return Ok(None);
     }
-    Ok(None)
+    let mut secrets = Vec::with_capacity(given.length);
+    let mut honest = all.clone();
+    let mut wrong = 0u16;
+    let mut last = all[..=shape.t].to_vec();
+    loop {
+        let (base, others) = honest.split_at(shape.t + 1);
+        let bad = first_disagreement(given, base, others, secrets.len())?;
+        let at_zero = given.coefficients(base, 0)?;
+        secrets.extend((secrets.len()..bad).map(|m| given.value(base, &at_zero, m)));
+        if bad == given.length {
+            return Ok(Some((secrets, wrong)));
+        }
+        // Two polynomials that agree with 2t+1 of 3t+1 shares have t+1 in common: there is at most one.
+        let Some((base, agreeing)) = decode(given, &all, &last, bad)? else { return Ok(None) };
+        secrets.push(given.value(&base, &given.coefficients(&base, 0)?, bad));
+        last = base;
+        for &place in all.iter().filter(|place| !agreeing.contains(place)) {
+            wrong |= 1 << (given.parties[place] - 1);
+        }
+        honest = all.iter().copied().filter(|&place| wrong >> (given.parties[place] - 1) & 1 == 0).collect();
+        if honest.len() < enough {
+            honest = agreeing; // more than t lie in sum: still right, element by element
+        }
+    }
 }
 
-fn first_disagreement<W: Word>(
-    given: &Given<W>,
-    base: &[usize],
-    others: &[usize],
-    from: usize,
-) -> Result<Option<usize>> {
+/// The first element from `from` where a share is off the polynomial through `base`; the length if there is none.
+fn first_disagreement<W: Word>(given: &Given<W>, base: &[usize], others: &[usize], from: usize) -> Result<usize> {
     let mut first = given.length;
     for &place in others {
         let coefficients = given.coefficients(base, given.parties[place])?;
@@ -106,22 +118,21 @@ fn first_disagreement<W: Word>(
         let bad = (from..first).find(|&m| given.value(base, &coefficients, m) != shares[m]);
         first = bad.unwrap_or(first);
     }
-    Ok((first < given.length).then_some(first))
+    Ok(first)
 }
 
-fn decode<W: Word>(given: &Given<W>, alive: &[usize], t: usize, m: usize) -> Result<Option<Vec<usize>>> {
-    for base in combinations(alive, t + 1) {
-        let places = given.agreeing(&base, alive, m)?;
-        if places.len() > 2 * t {
-            return Ok(Some(places));
+/// t+1 places whose polynomial agrees with 2t+1 of `all` at element m, and the agreeing places. `last` is tried first.
+type Decoded = Option<(Vec<usize>, Vec<usize>)>;
+
+fn decode<W: Word>(given: &Given<W>, all: &[usize], last: &[usize], m: usize) -> Result<Decoded> {
+    let enough = 2 * last.len() - 1;
+    for base in std::iter::once(last.to_vec()).chain(combinations(all, last.len())) {
+        let places = given.agreeing(&base, all, m)?;
+        if places.len() >= enough {
+            return Ok(Some((base, places)));
         }
     }
     Ok(None)
-}
-
-fn wrong<W: Word>(given: &Given<W>, alive: &[usize]) -> u16 {
-    let dropped = (0..given.parties.len()).filter(|place| !alive.contains(place));
-    dropped.fold(0, |mask, place| mask | 1 << (given.parties[place] - 1))
 }
 
 /// Do all given shares of every element lie on one polynomial of the degree with value 0 at 0?

@@ -38,6 +38,7 @@ impl KeySet {
     }
 
     /// KDF(`k_A`, label) for every A.
+    #[must_use]
     pub fn derive(&self, label: &[u8]) -> Self {
         let mut keys = Zeroizing::new(vec![[0u8; 32]; self.keys.len()]);
         for (out, key) in keys.iter_mut().zip(self.keys.iter()) {

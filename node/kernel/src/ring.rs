@@ -52,7 +52,7 @@ pub fn mul<W: Word>(a: Elem<W>, b: Elem<W>) -> Elem<W> {
     [p[0].sub(p[4]), p[1].sub(p[4]).sub(p[5]), p[2].sub(p[5]).sub(p[6]), p[3].sub(p[6])]
 }
 
-/// Sum of X^j parts_j: four base sharings in one element.
+/// `sum_j X^j parts_j`: four base sharings in one element.
 #[inline(always)]
 pub fn pack<W: Word>(parts: [Elem<W>; 4]) -> Elem<W> {
     let high = add(times_x(parts[3]), parts[2]);

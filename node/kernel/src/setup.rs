@@ -80,34 +80,19 @@ impl Contributions {
         out
     }
 
-    fn check_place(&self, mask: u16, contributor: usize) -> Result<()> {
-        let size = (self.shape.n - self.shape.t) as u32;
-        let fits = mask.count_ones() == size && u32::from(mask) < 1 << self.shape.n && contains(mask, self.party);
-        require(fits, || format!("name a set of {size} parties with this one, not mask {mask:#06x}"))?;
-        self.shape.check_party(contributor)?;
-        require(contains(mask, contributor), || format!("name a member of the set, not {contributor}"))
+    /// One stored value; none for a place that does not exist (a peer may have named it).
+    pub fn rho(&self, mask: u16, contributor: usize) -> Option<&[u8; 32]> {
+        self.held.get(&(mask, contributor)).map(|rho| &**rho)
     }
 
-    /// One stored value.
-    ///
-    /// # Errors
-    /// `Misuse` when the set is not one of this party's or the contributor not in it.
-    pub fn rho(&self, mask: u16, contributor: usize) -> Result<Option<&[u8; 32]>> {
-        self.check_place(mask, contributor)?;
-        Ok(self.held.get(&(mask, contributor)).map(|rho| &**rho))
-    }
-
-    /// Store rho if it has the certified digest.
-    ///
-    /// # Errors
-    /// `Misuse` when the set is not one of this party's or the contributor not in it.
-    pub fn fill(&mut self, sid: &[u8], mask: u16, contributor: usize, rho: &[u8], digest: &[u8]) -> Result<bool> {
-        self.check_place(mask, contributor)?;
-        if rho.len() != 32 || digest_of(sid, mask, contributor, rho) != digest {
-            return Ok(false);
+    /// Store rho if it has the certified digest; false for a place that does not exist.
+    pub fn fill(&mut self, sid: &[u8], mask: u16, contributor: usize, rho: &[u8], digest: &[u8]) -> bool {
+        let place = self.shape.sets_of(self.party).contains(&mask) && members(mask).contains(&contributor);
+        let fits = place && rho.len() == 32 && digest_of(sid, mask, contributor, rho) == digest;
+        if fits {
+            self.store(mask, contributor, rho);
         }
-        self.store(mask, contributor, rho);
-        Ok(true)
+        fits
     }
 
     /// `r_A = H("r", sid, E, A, i1, rho1, ...)` of the counted contributors of each own set.
@@ -124,7 +109,7 @@ impl Contributions {
             require(!contributors.is_empty(), || format!("count a contribution to set {mask:#06x} first"))?;
             let mut items = Enc::new().text("r").bytes(sid).int(era).mask(mask);
             for contributor in contributors {
-                let rho = self.rho(mask, contributor)?;
+                let rho = self.rho(mask, contributor);
                 let absent = || Misuse(format!("fetch the contribution of {contributor} to set {mask:#06x} first"));
                 items = items.party(contributor).bytes(rho.ok_or_else(absent)?);
             }

@@ -174,6 +174,7 @@ impl Vector {
     }
 
     /// The same shares mod 2^64.
+    #[must_use]
     pub fn reduce64(&self) -> Self {
         Self::K64(match self {
             Self::K64(elements) => elements.clone(),

@@ -8,7 +8,7 @@ Conventions, fixed here once (design 01 sections 1, 3, 4):
 - ``label`` is bytes already encoded by ``dkg_node.algebra.encoding``.
 - KDF(key, label) = HMAC-SHA256(key, label), 32 bytes; an AES-128 key is the first 16 bytes of it.
 - An AES-CTR stream starts at block counter 0; the counter block is the 16-byte little-endian counter.
-- ``weights`` is the list of bit weights of one group of four samples: element m has weight ``weights[m % len(weights)]``.
+- ``weights`` lists the bit weights of one group of four samples: element m has weight ``weights[m % len(weights)]``.
   ``trim`` of an element of weight i keeps K-i bits a coordinate in ceil((K-i)/8) bytes; with ``bits=True`` an opened
   value V is v/2 and takes ceil((K-i-1)/8) bytes. Products have weights [0] and bits=False: all K bits.
 - A party's misuse (wrong length, other K, unequal length) raises ValueError. Bytes that come from peers never raise:
@@ -18,9 +18,9 @@ Conventions, fixed here once (design 01 sections 1, 3, 4):
 """
 
 from collections.abc import Mapping, Sequence
-from typing import final
+from typing import TypeAlias, final
 
-Buffer = bytes | bytearray | memoryview
+Buffer: TypeAlias = bytes | bytearray | memoryview
 
 @final
 class Secret:
@@ -53,13 +53,16 @@ class Contributions:
     def receive(self, peer: int, message: Buffer) -> bool:
         """Store the peer's rho; False (nothing stored) when the length is wrong."""
     def digests(self, sid: bytes) -> bytes:
-        """H("prss"|sid|A|i|rho) for every own A (increasing) and i in A (increasing), 32 bytes each; zeros where absent."""
+        """H("prss"|sid|A|i|rho) for every own A and i in A (both increasing), 32 bytes each; zeros where absent."""
     def rho(self, mask: int, contributor: int) -> bytes | None:
-        """One stored value, for a member of A that asked. The bytes are secret."""
+        """One stored value, for a member of A that asked; None also for a place that does not exist. Secret bytes."""
     def fill(self, sid: bytes, mask: int, contributor: int, rho: Buffer, digest: bytes) -> bool:
-        """Store rho if it has 32 bytes and hashes to the certified digest."""
+        """Store rho if it has 32 bytes and hashes to the certified digest; False also for a place there is not."""
     def keys(self, sid: bytes, era: int, counted: Mapping[int, Sequence[int]]) -> Keys:
-        """r_A = H("r"|sid|E|A|i1|rho1|i2|rho2...) of the counted contributors of each own A; ValueError when one is missing or a set has none."""
+        """r_A = H("r"|sid|E|A|i1|rho1|i2|rho2...) of the counted contributors of each own A, in increasing order.
+
+        ValueError when one is missing or a set has none.
+        """
 
 @final
 class Keys:
@@ -116,7 +119,8 @@ class Shares:
 def prss(keys: Keys, label: bytes, k: int, start: int, count: int) -> Shares:
     """Shares of base values start..start+count-1 of the stream of ``label``: sum_A psi_A * g_A(i) (scaled constants).
 
-    psi_A of value v = the K/8 stream bytes at v*K/8, cut in signed little-endian 16-bit limbs: sum_q int16(limb_q) 2^(16q).
+    psi_A of value v = the K/8 stream bytes at v*K/8, cut in signed little-endian 16-bit limbs:
+    sum_q int16(limb_q) 2^(16q).
     """
 
 def przs(keys: Keys, label: bytes, k: int, count: int) -> Shares:
@@ -134,7 +138,10 @@ def square_plus(a: Shares) -> Shares:
     """s_m = sum_j X^j (a_{4m+j}^2 + a_{4m+j}); degree 2t."""
 
 def products(x: Shares, y: Shares, v: Shares) -> Shares:
-    """D at (row i, quad c): sum_q X^q x_i * y_{4c+q} + v[i*(len(y)/4)+c]; v is packed. len(x)*len(y)/4 elements, degree 2t."""
+    """D at (row i, quad c): sum_q X^q x_i * y_{4c+q} + v[i*(len(y)/4)+c]; v is packed.
+
+    len(x)*len(y)/4 elements, degree 2t.
+    """
 
 def king_share(s: Shares, keys: Keys, senders: int, king: int, attempt: int, weights: Sequence[int]) -> bytes:
     """y_i = lambda_i^S s_i + sum_{j>i} F(kappa_ij) - sum_{j<i} F(kappa_ij), j in S, trimmed to K-weight bits.
@@ -148,22 +155,33 @@ def canonical(message: Buffer, k: int, count: int, weights: Sequence[int], *, bi
     """True iff message is ``count`` trimmed elements (y for bits=False, V for bits=True) with no bit above the trim."""
 
 def king_sum(messages: Sequence[Buffer], k: int, count: int, weights: Sequence[int], *, bits: bool) -> bytes | None:
-    """Sum of the y of all 2t+1 senders, trimmed; with bits=True the lowest bit is dropped: V. None if one is not canonical."""
+    """Sum of the y of all 2t+1 senders, trimmed; with bits=True the lowest bit is dropped: V.
+
+    None if one is not canonical.
+    """
 
 def bits_from_openings(a: Shares, v: Buffer, weights: Sequence[int]) -> Shares | None:
-    """Single bits b = (r - a)/(1+2r), one element a bit in the order of a; r the even root of r^2 + r = 2V. None if V is not canonical."""
+    """Single bits b = (r - a)/(1+2r), one element a bit in the order of a; r the even root of r^2 + r = 2V.
+
+    A bit of weight i is right mod 2^(K-i). None if V is not canonical.
+    """
 
 def noise_from_openings(a: Shares, v: Buffer, weights: Sequence[int], width: int) -> Shares | None:
-    """Packed TUniform(width) samples: group g gives sum_j X^j e_{4g+j}, e = sum_i 2^weights[i] b_i - 2^width. None if V is not canonical."""
+    """Packed TUniform(width) samples: group g gives sum_j X^j e_{4g+j}, e = sum_i 2^weights[i] b_i - 2^width.
+
+    None if V is not canonical.
+    """
 
 def products_from_openings(d: Buffer, v: Shares) -> Shares | None:
     """[x_i y_j] packed = D - v (degree t). None if D is not canonical."""
 
-def check_shares(s: Shares, v: Buffer, chi_key: bytes, digits: int, weights: Sequence[int], *, bits: bool) -> Shares | None:
+def check_shares(
+    s: Shares, v: Buffer, chi_key: bytes, digits: int, weights: Sequence[int], *, bits: bool
+) -> Shares | None:
     """W_d = sum_m chi_{m,d} 2^weight(m) (s_m - v_m) for d < digits <= 32, without the PRZS mask (the caller adds it).
 
-    chi: AES-128 under the 16-byte public chi_key, block counter m = element m, digit d = nibble d (low nibble of byte 0 first),
-    read as a 0/1 polynomial. v_m = 2V_m with bits=True. None if V is not canonical.
+    chi: AES-128 under the 16-byte public chi_key, block counter m = element m, digit d = nibble d (low nibble of
+    byte 0 first), read as a 0/1 polynomial. v_m = 2V_m with bits=True. None if V is not canonical.
     """
 
 # --- Online (01 section 5) -------------------------------------------------------------------------------------------
@@ -186,7 +204,7 @@ class Spectrum:
     def k(self) -> int: ...
 
 def negacyclic(masks: Buffer, polys: Sequence[Spectrum]) -> Shares:
-    """For each row of len(polys) public polynomials A_p (N words of K bits each): sum_p A_p * S_p mod (X^N + 1, 2^K). Exact.
+    """For each row of public polynomials A_p (N words of K bits each): sum_p A_p * S_p mod (X^N + 1, 2^K), exact.
 
     masks holds rows*len(polys)*N words; the result rows*N elements.
     """
@@ -202,8 +220,9 @@ def mask_stream(seed: bytes, offset: int, length: int) -> bytes:
 def robust_open(n: int, t: int, k: int, shares: Mapping[int, Buffer]) -> tuple[bytes, int] | None:
     """Open a vector of degree-t words: shares by party, all of one length (4*K/8 bytes an element).
 
-    Returns (secrets: 4 words an element, mask of the parties with a wrong share anywhere), or None when for some element no
-    polynomial of degree t agrees with at least 2t+1 of the given shares, or lengths are broken. Never corrects beyond that.
+    Returns (secrets: 4 words an element, mask of the parties with a wrong share anywhere), or None when for some
+    element no polynomial of degree t agrees with at least 2t+1 of the given shares, or lengths are broken.
+    Never corrects beyond that.
     """
 
 def lies_on(n: int, degree: int, k: int, shares: Mapping[int, Buffer]) -> bool:

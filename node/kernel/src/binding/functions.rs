@@ -93,14 +93,14 @@ fn canonical(
 #[pyfunction]
 #[pyo3(signature = (messages, k, count, weights, *, bits))]
 #[allow(clippy::needless_pass_by_value)]
-fn king_sum<'py>(
-    py: Python<'py>,
+fn king_sum(
+    py: Python<'_>,
     messages: Vec<PyBuffer<u8>>,
     k: u32,
     count: usize,
     weights: Vec<u32>,
     bits: bool,
-) -> PyResult<Option<Bound<'py, PyBytes>>> {
+) -> PyResult<Option<Bound<'_, PyBytes>>> {
     let messages = messages.iter().map(|message| message.to_vec(py)).collect::<PyResult<Vec<Vec<u8>>>>()?;
     let sum = py.detach(|| for_k!(k, W => king::king_sum::<W>(&messages, count, &weights, bits)))?;
     Ok(sum.map(|sum| PyBytes::new(py, &sum)))

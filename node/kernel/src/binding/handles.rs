@@ -86,8 +86,9 @@ impl Contributions {
         PyBytes::new(py, &digests)
     }
 
-    fn rho<'py>(&self, py: Python<'py>, mask: u16, contributor: usize) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        Ok(self.0.rho(mask, contributor)?.map(|rho| PyBytes::new(py, rho)))
+    fn rho<'py>(&self, py: Python<'py>, mask: i64, contributor: i64) -> Option<Bound<'py, PyBytes>> {
+        let (mask, contributor) = place(mask, contributor)?;
+        self.0.rho(mask, contributor).map(|rho| PyBytes::new(py, rho))
     }
 
     #[allow(clippy::needless_pass_by_value)]
@@ -95,12 +96,14 @@ impl Contributions {
         &mut self,
         py: Python<'_>,
         sid: &[u8],
-        mask: u16,
-        contributor: usize,
+        mask: i64,
+        contributor: i64,
         rho: PyBuffer<u8>,
         digest: &[u8],
     ) -> PyResult<bool> {
-        Ok(self.0.fill(sid, mask, contributor, &bytes_of(py, &rho)?, digest)?)
+        let rho = bytes_of(py, &rho)?;
+        let place = place(mask, contributor);
+        Ok(place.is_some_and(|(mask, contributor)| self.0.fill(sid, mask, contributor, &rho, digest)))
     }
 
     #[allow(clippy::needless_pass_by_value)]
@@ -112,6 +115,11 @@ impl Contributions {
         }
         Ok(Keys(py.detach(|| self.0.keys(sid, era, &table))?))
     }
+}
+
+/// A set and a contributor that a peer may have named.
+fn place(mask: i64, contributor: i64) -> Option<(u16, usize)> {
+    Some((mask.try_into().ok()?, contributor.try_into().ok()?))
 }
 
 #[pyclass(frozen, module = "dkg_kernel")]
