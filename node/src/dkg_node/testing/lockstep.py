@@ -232,7 +232,7 @@ class Lockstep(Generic[T]):
 
     def _start_child(self, parent: _Task) -> None:
         index, body = parent.waiting.popleft()
-        self._ready.append((_Task(parent.role, _as_coroutine(body()), parent, index), None))
+        self._ready.append((_Task(parent.role, _started(body), parent, index), None))
 
     def _finished(self, task: _Task, value: Any) -> None:
         parent = task.parent
@@ -248,6 +248,9 @@ class Lockstep(Generic[T]):
     def _failed(self, role: Role, error: Exception) -> None:
         """A party ends with its first error: none of its coroutines goes on."""
         self._errors.setdefault(role, error)
+        for task, _ in self._ready:
+            if task.role == role:
+                task.coroutine.close()
         self._ready = deque((task, value) for task, value in self._ready if task.role != role)
         for waiting in self._pending.values():
             waiting.pop(role, None)
@@ -293,12 +296,8 @@ class Lockstep(Generic[T]):
                 self.links[asker].offer(digest, body)
 
 
-async def _await(body: Awaitable[T]) -> T:
-    return await body
-
-
-def _as_coroutine(body: Awaitable[T]) -> Coroutine[Any, Any, T]:
-    return _await(body)
+async def _started(body: Callable[[], Awaitable[T]]) -> T:
+    return await body()
 
 
 def run_lockstep(
