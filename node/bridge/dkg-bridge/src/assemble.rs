@@ -38,7 +38,7 @@ use crate::json::Json;
 use crate::parameters::Parameters;
 use crate::plan::{keys, KeyPlan};
 
-/// Largest degree stock 2_2 radix keys carry; conformance demands it (15 would be refused).
+/// Largest degree that stock keys of two message and two carry bits have; conformance demands it (15 would be refused).
 const MAX_DEGREE: u64 = 12;
 
 /// The public seed as tfhe-rs takes it: separator `TFHE_GEN`, the 16 bytes a little-endian u128.

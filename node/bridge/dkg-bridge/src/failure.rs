@@ -25,6 +25,7 @@ impl Failure {
     }
 
     /// A failed file operation, named by what was tried.
+    #[must_use]
     pub fn io(action: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
         Self::Environment(format!("cannot {action} {}: {error}", path.display()))
     }

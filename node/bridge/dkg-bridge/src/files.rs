@@ -1,5 +1,6 @@
 //! Files in and out: words of bodies, key bits, key objects. What is written appears whole or not at all.
 
+use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
@@ -130,8 +131,8 @@ impl Pending {
             published: false,
         };
         let path = pending.temporary.clone();
-        let file = File::create(&path).map_err(|error| Failure::io("write", &path, &error))?;
-        let mut out = Hashing { file: BufWriter::with_capacity(1 << 20, file), hash: Sha256::new() };
+        let created = File::create(&path).map_err(|error| Failure::io("write", &path, &error))?;
+        let mut out = Hashing { file: BufWriter::with_capacity(1 << 20, created), hash: Sha256::new() };
         fill(&mut out).map_err(|error| Failure::Environment(format!("cannot write {}: {error}", path.display())))?;
         out.file
             .flush()
@@ -206,7 +207,10 @@ where
 /// Lower-case hex.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// First line of a message of a library.

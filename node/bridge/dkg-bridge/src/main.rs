@@ -1,5 +1,6 @@
 //! `dkg-bridge`: one command, one line of result or one line of error.
 
+use std::io::Write;
 use std::panic::catch_unwind;
 use std::process::ExitCode;
 
@@ -21,12 +22,13 @@ fn main() -> ExitCode {
         Err(Failure::Environment(format!("tfhe-rs gave up: {}", one_line(message))))
     });
     match outcome {
-        Ok(text) => {
-            println!("{text}");
-            ExitCode::SUCCESS
-        }
+        // A reader that has gone away is no reason for a second message.
+        Ok(text) => match writeln!(std::io::stdout(), "{text}") {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::from(4),
+        },
         Err(failure) => {
-            eprintln!("dkg-bridge: {failure}");
+            let _ = writeln!(std::io::stderr(), "dkg-bridge: {failure}");
             ExitCode::from(failure.exit_code())
         }
     }

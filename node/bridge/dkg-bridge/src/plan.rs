@@ -140,9 +140,9 @@ impl KeyPlan {
 struct Rows {
     word_bits: usize,
     noise_width: usize,
-    rows: usize,
-    row_masks: usize,
-    row_bodies: usize,
+    count: usize,
+    masks: usize,
+    bodies: usize,
     products: usize,
 }
 
@@ -157,8 +157,8 @@ pub fn keys(set: &Parameters) -> Outcome<Vec<KeyPlan>> {
             name: KEY_NAMES[index],
             word_bits: rows.word_bits,
             noise_width: rows.noise_width,
-            samples: rows.rows * rows.row_bodies,
-            mask_words: rows.rows * rows.row_masks,
+            samples: rows.count * rows.bodies,
+            mask_words: rows.count * rows.masks,
             products: rows.products,
             mask_offset,
         };
@@ -170,78 +170,70 @@ pub fn keys(set: &Parameters) -> Outcome<Vec<KeyPlan>> {
 
 fn rows(set: &Parameters) -> Outcome<[Option<Rows>; 12]> {
     let (p, bits) = (&set.compute, KeyBits::of(set));
-    let n = p.polynomial_size.0;
     let lwe_width = width(p.lwe_noise_distribution)?;
     let glwe_width = width(p.glwe_noise_distribution)?;
-    let pke_width = width(set.pke.encryption_noise_distribution)?;
-    let glwe = |bits, level| blind_rotation(64, glwe_width, bits, level, (p.glwe_dimension.0, n));
-    let compression = match set.compression {
-        Some(c) => {
-            let shape = (c.packing_ks_glwe_dimension.0, c.packing_ks_polynomial_size.0);
-            let noise = width(c.packing_ks_key_noise_distribution)?;
-            let packing = packing(64, noise, bits.glwe * c.packing_ks_level.0, shape);
-            (Some(packing), Some(glwe(bits.compression, c.br_level.0)))
-        }
-        None => (None, None),
-    };
-    let squashing = match set.sns {
-        Some(s) => {
-            let shape = (s.glwe_dimension.0, s.polynomial_size.0);
-            let noise = width(s.glwe_noise_distribution)?;
-            (
-                Some(blind_rotation(128, noise, bits.lwe, s.decomp_level_count.0, shape)),
-                zeros(s.modulus_switch_noise_reduction_params, bits.lwe, lwe_width),
-            )
-        }
-        None => (None, None),
-    };
-    let squashed_packing = match set.sns_compression {
-        Some(c) => {
-            let shape = (c.packing_ks_glwe_dimension.0, c.packing_ks_polynomial_size.0);
-            let noise = width(c.packing_ks_key_noise_distribution)?;
-            Some(packing(128, noise, bits.sns * c.packing_ks_level.0, shape))
-        }
-        None => None,
-    };
+    let shape = (p.glwe_dimension.0, p.polynomial_size.0);
+    let bootstrap = |bits, level| blind_rotation(64, glwe_width, bits, level, shape);
+    let switch_down = |rows| key_switch(rows, bits.lwe, lwe_width);
+    let squashing = set.sns.map(|s| s.modulus_switch_noise_reduction_params);
     Ok([
-        Some(compact(bits.encryption, pke_width)),
-        compression.0,
-        compression.1,
-        Some(key_switch(bits.glwe * p.ks_level.0, bits.lwe, lwe_width)),
-        Some(glwe(bits.lwe, p.pbs_level.0)),
-        zeros(p.modulus_switch_noise_reduction_params, bits.lwe, lwe_width),
-        squashing.0,
-        squashing.1,
-        Some(key_switch(bits.encryption * set.pksk.ks_level.0, bits.lwe, lwe_width)),
+        Some(compact(bits.encryption, width(set.pke.encryption_noise_distribution)?)),
+        compression_packing(set, bits.glwe)?,
+        set.compression.map(|c| bootstrap(bits.compression, c.br_level.0)),
+        Some(switch_down(bits.glwe * p.ks_level.0)),
+        Some(bootstrap(bits.lwe, p.pbs_level.0)),
+        zeros(p.modulus_switch_noise_reduction_params).map(switch_down),
+        squashing_bsk(set, bits.lwe)?,
+        squashing.and_then(zeros).map(switch_down),
+        Some(switch_down(bits.encryption * set.pksk.ks_level.0)),
         Some(compact(bits.glwe, glwe_width)),
-        squashed_packing,
-        set.oprf.then(|| glwe(bits.oprf, p.pbs_level.0)),
+        squashed_packing(set, bits.sns)?,
+        set.oprf.then(|| bootstrap(bits.oprf, p.pbs_level.0)),
     ])
+}
+
+fn compression_packing(set: &Parameters, bits: usize) -> Outcome<Option<Rows>> {
+    let Some(c) = set.compression else { return Ok(None) };
+    let shape = (c.packing_ks_glwe_dimension.0, c.packing_ks_polynomial_size.0);
+    let noise = width(c.packing_ks_key_noise_distribution)?;
+    Ok(Some(packing(64, noise, bits * c.packing_ks_level.0, shape)))
+}
+
+fn squashing_bsk(set: &Parameters, bits: usize) -> Outcome<Option<Rows>> {
+    let Some(s) = set.sns else { return Ok(None) };
+    let shape = (s.glwe_dimension.0, s.polynomial_size.0);
+    let noise = width(s.glwe_noise_distribution)?;
+    Ok(Some(blind_rotation(128, noise, bits, s.decomp_level_count.0, shape)))
+}
+
+fn squashed_packing(set: &Parameters, bits: usize) -> Outcome<Option<Rows>> {
+    let Some(c) = set.sns_compression else { return Ok(None) };
+    let shape = (c.packing_ks_glwe_dimension.0, c.packing_ks_polynomial_size.0);
+    let noise = width(c.packing_ks_key_noise_distribution)?;
+    Ok(Some(packing(128, noise, bits * c.packing_ks_level.0, shape)))
 }
 
 /// b = mask * rev(s) + e: one row of `dimension` masks and bodies.
 fn compact(dimension: usize, noise_width: usize) -> Rows {
-    Rows { word_bits: 64, noise_width, rows: 1, row_masks: dimension, row_bodies: dimension, products: 0 }
+    Rows { word_bits: 64, noise_width, count: 1, masks: dimension, bodies: dimension, products: 0 }
 }
 
 /// LWE rows, one body each: key switching keys, and zeros of the drift modulus switch.
 fn key_switch(rows: usize, lwe_dimension: usize, noise_width: usize) -> Rows {
-    Rows { word_bits: 64, noise_width, rows, row_masks: lwe_dimension, row_bodies: 1, products: 0 }
+    Rows { word_bits: 64, noise_width, count: rows, masks: lwe_dimension, bodies: 1, products: 0 }
 }
 
-fn zeros(switch: ModulusSwitchType, lwe_dimension: usize, noise_width: usize) -> Option<Rows> {
+/// Encryptions of zero for the drift modulus switch; other modulus switches need none.
+fn zeros(switch: ModulusSwitchType) -> Option<usize> {
     match switch {
-        ModulusSwitchType::DriftTechniqueNoiseReduction(drift) => {
-            let count = drift.modulus_switch_zeros_count.0;
-            Some(key_switch(count, lwe_dimension, noise_width))
-        }
+        ModulusSwitchType::DriftTechniqueNoiseReduction(drift) => Some(drift.modulus_switch_zeros_count.0),
         ModulusSwitchType::Standard | ModulusSwitchType::CenteredMeanNoiseReduction => None,
     }
 }
 
 /// One GLWE row a bit and level; `shape` = (k, N) of the output key.
 fn packing(word_bits: usize, noise_width: usize, rows: usize, shape: (usize, usize)) -> Rows {
-    Rows { word_bits, noise_width, rows, row_masks: shape.0 * shape.1, row_bodies: shape.1, products: 0 }
+    Rows { word_bits, noise_width, count: rows, masks: shape.0 * shape.1, bodies: shape.1, products: 0 }
 }
 
 /// k + 1 GLWE rows a bit and level; each input bit times each of the k N output key bits is a
