@@ -8,7 +8,7 @@ from itertools import repeat
 from dkg_node.algebra.ring import ONE, ZERO, Element, Ring, alpha, product
 from dkg_node.algebra.twin.shares import Shares, join, packed, quads, same_ring
 from dkg_node.algebra.twin.trim import Trim
-from dkg_node.algebra.twin.words import AES_KEY, BLOCK, Buffer, element_bytes, read_elements, split, stream
+from dkg_node.algebra.twin.words import AES_KEY, BLOCK, Buffer, read_elements, split, stream
 
 MAX_DIGITS = 2 * BLOCK
 """A counter block holds 32 challenges of 4 bits."""
@@ -69,7 +69,7 @@ def products_from_openings(d: Buffer, v: Shares) -> Shares | None:
     return Shares(v.k, map(v.ring.sub, opened, v.elements))
 
 
-def check_shares(  # noqa: PLR0913 - the contract
+def check_shares(
     s: Shares, v: Buffer, chi_key: bytes, digits: int, weights: Sequence[int], *, bits: bool
 ) -> Shares | None:
     """W_d = sum_m chi_{m,d} 2^weight(m) (s_m - v_m), without the PRZS mask (Furukawa-Lindell 2019 over R).

@@ -1,7 +1,7 @@
 """Sealing to bytes: AES-256-GCM in frames of 16 MiB (STREAM of Hoang-Reyhanitabar-Rogaway-Vizár 2015).
 
 A sealed blob is a salt of 32 bytes and the frames. Its frame key is KDF(key, enc("seal", kind, salt, aad)), fresh for
-every blob: frame numbers serve as nonces and frames of two blobs never mix. The last frame is marked: none can be cut off.
+every blob: frame numbers serve as nonces and frames of two blobs never mix. The last frame is marked: none can be cut.
 """
 
 from __future__ import annotations

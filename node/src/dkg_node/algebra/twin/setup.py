@@ -46,7 +46,7 @@ class Contributions(Handle):
         """One stored value; None for what is not held, whatever a peer asked for."""
         return self.held.get((Mask(mask), contributor))
 
-    def fill(self, sid: bytes, mask: int, contributor: int, rho: Buffer, digest: bytes) -> bool:  # noqa: PLR0913, PLR0917 - the contract
+    def fill(self, sid: bytes, mask: int, contributor: int, rho: Buffer, digest: bytes) -> bool:
         """Store rho if its place is one of this party's sets and it hashes to the certified digest."""
         known = mask in sets_of(self.n, self.t, self.party) and contributor in members(mask)
         if not known or len(rho) != SECRET or _digest(sid, Mask(mask), contributor, bytes(rho)) != digest:
@@ -123,7 +123,7 @@ class Keys(Handle):
         return seal(key.value, _kind(self.n, self.t, self.party), aad, b"".join(self.values))
 
     @staticmethod
-    def unsealed(n: int, t: int, party: int, key: Secret, aad: bytes, blob: Buffer) -> Keys:  # noqa: PLR0913, PLR0917 - the contract
+    def unsealed(n: int, t: int, party: int, key: Secret, aad: bytes, blob: Buffer) -> Keys:
         """Open ``sealed``; ValueError when anything does not belong together."""
         sets_of(n, t, party)
         return Keys.from_bytes(n, t, party, unseal(key.value, _kind(n, t, party), aad, blob))

@@ -15,7 +15,7 @@ X_POWERS: tuple[Element, ...] = (ONE, (0, 1, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1))
 
 
 class Handle:
-    """A secret that prints as redacted and can't be copied, pickled or compared by value."""
+    """A secret that prints as redacted and can't be copied, pickled, compared or hashed."""
 
     __slots__ = ()
 
@@ -23,9 +23,17 @@ class Handle:
         """Nothing of the content."""
         return f"<{type(self).__name__} (redacted)>"
 
+    def __eq__(self, other: object) -> NoReturn:
+        """Secrets are compared by protocols, never by value."""
+        raise TypeError(f"do not compare {type(self).__name__}, a handle of secrets")
+
+    def __hash__(self) -> NoReturn:
+        """A hash would tell equal secrets."""
+        raise TypeError(f"do not hash {type(self).__name__}, a handle of secrets")
+
     def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
         """Pickle and copy both come here."""
-        raise TypeError(f"keep {type(self).__name__} where it is: secrets are neither copied nor pickled")
+        raise TypeError(f"do not copy or pickle {type(self).__name__}, a handle of secrets")
 
 
 @final
