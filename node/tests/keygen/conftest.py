@@ -20,3 +20,16 @@ def bridge() -> Callable[..., dict[str, Any]]:
         return answer
 
     return run
+
+
+@pytest.fixture(scope="session")
+def stock_load() -> Callable[..., str]:
+    """Run the crate that knows tfhe-rs only; returns its summary line."""
+    command = Path(sys.executable).parent / "stock-load"
+
+    def run(*arguments: object) -> str:
+        done = subprocess.run([command, *map(str, arguments)], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run

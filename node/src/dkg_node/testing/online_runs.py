@@ -1,18 +1,26 @@
-"""The online phase in lock-step on ideal preprocessing, for tests of layouts and of attacks."""
+"""Key generation in lock-step: the online phase on ideal preprocessing, or the whole of it from setup to the key."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from dkg_node.algebra.kernel import Secret
 from dkg_node.keygen.online import OnlineResult, online_slots, run_online
 from dkg_node.keygen.plan import plan_of
+from dkg_node.keygen.preprocessing import Held
+from dkg_node.offline.batch import batch_slots, run_batch
+from dkg_node.protocols.prss import setup, setup_slots
+from dkg_node.protocols.state import PublicState
+from dkg_node.protocols.store import MemoryStore
 from dkg_node.testing.lockstep import run_lockstep
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from dkg_node.keygen.parameters import ParameterSet
+    from dkg_node.keygen.preprocessing import Preprocessing
     from dkg_node.protocols.session import Session, Tag
     from dkg_node.sharing.sets import Group, Role
     from dkg_node.testing.ideal import Ideal
@@ -41,6 +49,7 @@ class OnlineRun:
 
     run: Run[OnlineResult]
     sinks: dict[Role, MemorySink]
+    preprocessing: Mapping[Role, Preprocessing]
 
 
 def online_in_lockstep(
@@ -60,4 +69,26 @@ def online_in_lockstep(
         entered = session.enter(1, slots)
         return await run_online(entered, params, plan, dealt.keys[me], dealt.preprocessing[me], sinks[me])
 
-    return OnlineRun(run_lockstep(group, program, adversary, stop_at=stop_at), sinks)
+    return OnlineRun(run_lockstep(group, program, adversary, stop_at=stop_at), sinks, dealt.preprocessing)
+
+
+def keygen_in_lockstep(group: Group, params: ParameterSet, seed: int) -> OnlineRun:
+    """Setup, every batch of the plan, online: the real protocols from the parties' own randomness to the key."""
+    plan = plan_of(params)
+    sinks = {role: MemorySink() for role in group.roles}
+    made: dict[Role, Preprocessing] = {}
+    store = MemoryStore()  # public bodies by digest: one copy will do for all parties
+
+    async def program(session: Session) -> OnlineResult:
+        me, state = session.me, PublicState()
+        draws = Secret.from_bytes(sha256(f"party {me} of run {seed}".encode()).digest())
+        keys = (await setup(session.enter(0, setup_slots(group)), draws)).keys
+        done = []
+        for batch in plan.batches:
+            segment = session.enter(1 + batch.index, batch_slots(group, batch))
+            done.append(await run_batch(segment, keys, batch, store, state))
+        held = made[me] = Held.of(done)
+        last = session.enter(1 + len(plan.batches), online_slots(group, params, plan))
+        return await run_online(state.bind(last), params, plan, keys, held, sinks[me])
+
+    return OnlineRun(run_lockstep(group, program, seed=seed), sinks, made)
