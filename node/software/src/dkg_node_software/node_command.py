@@ -1,0 +1,102 @@
+"""`dkg-software node`: one party over the software root, with DEVELOPMENT SEALING; a test may make it an adversary."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from hashlib import sha256
+from threading import Thread
+from typing import TYPE_CHECKING
+
+from dkg_node.errors import AttestationError
+from dkg_node.service.build import refuse_other
+from dkg_node.service.node_main import add_options as add_node_options
+from dkg_node.service.node_main import run_node
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dkg_api.terms import Terms
+    from dkg_node.algebra.kernel import Secret
+    from dkg_node.ceremony.phases import Segment
+    from dkg_node.ceremony.ports import Entropy, Network
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Options of a software node."""
+    add_node_options(parser)
+    parser.add_argument("--seed", metavar="TEXT", help="take randomness from TEXT: for reproducible tests, INSECURE")
+    parser.add_argument("--until-eof", action="store_true", help="stop when standard input ends")
+    parser.add_argument("--adversary", metavar="KIND", help=argparse.SUPPRESS)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Be a party until drained."""
+    from dkg_node.sealing.development import make_key_file  # noqa: PLC0415 - keeps --help quick
+
+    sys.stdout.write("SOFTWARE ATTESTATION: PROVES NOTHING. DEVELOPMENT SEALING.\n")
+    sys.stdout.flush()
+    if options.until_eof:
+        Thread(target=_stop_at_eof, daemon=True).start()
+    make_key_file((options.home or options.desired_state.absolute().parent).absolute())
+    return run_node(SoftwareBuild(options.seed, options.adversary), options)
+
+
+def _stop_at_eof() -> None:
+    """The launcher holds the other end: when it is gone, so are its nodes."""
+    while os.read(0, 1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+@dataclass(frozen=True, slots=True)
+class SeededEntropy:
+    """INSECURE: draws that anybody who knows the seed can repeat."""
+
+    seed: str
+    party: int
+
+    def draw(self) -> Secret:
+        """The party's draws of this seed."""
+        from dkg_node.algebra.kernel import Secret  # noqa: PLC0415 - keeps --help quick
+
+        return Secret.from_bytes(sha256(f"seeded entropy/{self.party}/{self.seed}".encode()).digest())
+
+
+@dataclass(frozen=True, slots=True)
+class SoftwareBuild:
+    """The software distribution."""
+
+    seed: str | None = None
+    adversary: str | None = None
+    program: str = "dkg-software node"
+
+    def check_terms(self, terms: Terms) -> None:
+        """Refuse nitro terms, and releases that are not this code."""
+        from dkg_node_software.measure import measure  # noqa: PLC0415 - keeps --help quick
+
+        refuse_other(terms, "software", "dkg-node")
+        own = measure()
+        if own not in [release.model_dump() for release in terms.releases]:
+            raise AttestationError(
+                f"this code measures pcr0 {own['pcr0'][:16]}..., which the terms do not list: use theirs"
+            )
+
+    def network(self, network: Network, segments: Sequence[Segment]) -> Network:
+        """Itself, or what an adversary makes of it."""
+        if self.adversary is None:
+            return network
+        from dkg_node_software.adversaries import corrupt  # noqa: PLC0415 - outside what is measured and needed
+
+        return corrupt(self.adversary, network, segments)
+
+    def entropy(self, party: int) -> Entropy:
+        """The operating system's, or that of the seed."""
+        if self.seed is not None:
+            return SeededEntropy(self.seed, party)
+        from dkg_node.service.adapters import SystemEntropy  # noqa: PLC0415 - keeps --help quick
+
+        return SystemEntropy()

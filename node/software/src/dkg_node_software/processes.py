@@ -1,0 +1,115 @@
+"""The node processes of a local run: started together, ended by their own ids, never by name."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import signal
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import TYPE_CHECKING
+
+from dkg_node.service.command import EnvironmentFault
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dkg_node_software.layout import Layout
+
+POLL = 0.03
+STOP_SECONDS = 8.0
+ERROR = "error: "
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """How the nodes of a run are started."""
+
+    layout: Layout
+    listen: Mapping[int, str]
+    """HOST:PORT by party."""
+    keep: bool
+    seed: str | None
+    adversaries: Mapping[int, str]
+
+
+@dataclass(slots=True)
+class Processes:
+    """All nodes of a run."""
+
+    start: Start
+    sockets: Path = field(default_factory=lambda: Path(mkdtemp(prefix="dkg-")))
+    """Directory of the control sockets: short paths, as Unix sockets need."""
+    running: dict[int, asyncio.subprocess.Process] = field(default_factory=dict)
+
+    def socket(self, party: int) -> Path:
+        """Control socket of a party."""
+        return self.sockets / f"{party}.sock"
+
+    async def launch(self, party: int) -> None:
+        """Start one node. It ends by itself when the launcher is gone, unless nodes are kept."""
+        layout = self.start.layout
+        with layout.log(party).open("ab") as log:
+            self.running[party] = await asyncio.create_subprocess_exec(
+                *self._command(party),
+                stdin=asyncio.subprocess.DEVNULL if self.start.keep else asyncio.subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                cwd=layout.party(party),
+                start_new_session=True,
+            )
+
+    def _command(self, party: int) -> list[str]:
+        layout = self.start.layout
+        command = [sys.executable, "-m", "dkg_node_software.main", "node"]
+        command += ["--desired-state", str(layout.desired_state(party)), "--objects", str(layout.objects)]
+        command += ["--control", str(self.socket(party)), "--listen", self.start.listen[party]]
+        if not self.start.keep:
+            command.append("--until-eof")
+        if self.start.seed is not None:
+            command += ["--seed", self.start.seed]
+        if party in self.start.adversaries:
+            command += ["--adversary", self.start.adversaries[party]]
+        return command
+
+    async def identity(self, party: int) -> Mapping[str, str]:
+        """What the node published of itself; EnvironmentFault with its own words when it stopped instead."""
+        path = self.start.layout.party(party) / "identity.json"
+        while not path.exists():
+            if self.running[party].returncode is not None:
+                raise EnvironmentFault(f"party {party} did not start: {self.last_words(party)}")
+            await asyncio.sleep(POLL)
+        found: Mapping[str, str] = json.loads(path.read_bytes())
+        return found
+
+    def last_words(self, party: int) -> str:
+        """The error line of a node that stopped, or how it ended."""
+        lines = self.start.layout.log(party).read_text(errors="replace").splitlines()
+        errors = [line.removeprefix(ERROR) for line in lines if line.startswith(ERROR)]
+        if errors:
+            return errors[-1]
+        code = self.running[party].returncode
+        how = (
+            f"was ended by signal {signal.Signals(-code).name}"
+            if code is not None and code < 0
+            else f"ended with code {code}"
+        )
+        return f"{how}, see {self.start.layout.log(party)}"
+
+    async def stop(self) -> None:
+        """End all nodes that still run: SIGTERM, then SIGKILL; wait for every one."""
+        alive = [process for process in self.running.values() if process.returncode is None]
+        for process in alive:
+            process.terminate()
+        waits = [asyncio.create_task(process.wait()) for process in alive]
+        if waits:
+            await asyncio.wait(waits, timeout=STOP_SECONDS)
+        for process in alive:
+            if process.returncode is None:
+                process.kill()
+        for wait in waits:
+            await wait
+        shutil.rmtree(self.sockets, ignore_errors=True)

@@ -1,0 +1,70 @@
+"""Messages outside of slots: one topic byte in front, handed to who asked for the topic, sent again to new boots."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dkg_node.ceremony.ports import Network
+    from dkg_node.protocols.session import Group, Role
+
+Topic = Literal["go", "certificate"]
+TOPICS: tuple[Topic, ...] = ("go", "certificate")
+
+
+@dataclass(slots=True)
+class Mailbox:
+    """One party's letters. ``pump`` runs beside the ceremony on the same loop."""
+
+    group: Group
+    me: Role
+    network: Network
+    _handlers: dict[Topic, Callable[[Role, bytes], None]] = field(default_factory=dict)
+    _posted: list[bytes] = field(default_factory=list)
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def on(self, topic: Topic, handler: Callable[[Role, bytes], None]) -> None:
+        """Who reads a topic. Handlers take any bytes and never raise for them."""
+        self._handlers[topic] = handler
+
+    def send_to_all(self, topic: Topic, message: bytes) -> None:
+        """Post to every peer, and again to each new boot of one until ``forget``."""
+        letter = bytes([TOPICS.index(topic)]) + message
+        self._posted.append(letter)
+        for peer in self.group.roles:
+            if peer != self.me:
+                self.network.post(peer, letter)
+
+    def forget(self) -> None:
+        """What was posted so far needs no repetition: a later segment has begun."""
+        self._posted.clear()
+
+    async def pump(self) -> None:
+        """Hand out letters for ever."""
+        while True:
+            letter = await self.network.inbox()
+            if letter.payload is None:
+                for message in self._posted:
+                    self.network.post(letter.role, message)
+            else:
+                self._deliver(letter.role, letter.payload)
+
+    async def news(self, patience: float) -> None:
+        """Return when a letter was handed out since the last call, or after ``patience`` seconds."""
+        try:
+            async with asyncio.timeout(max(0.0, patience)):
+                await self._news.wait()
+        except TimeoutError:
+            pass
+        self._news.clear()
+
+    def _deliver(self, sender: Role, payload: bytes) -> None:
+        if payload and payload[0] < len(TOPICS) and sender in self.group.roles:
+            handler = self._handlers.get(TOPICS[payload[0]])
+            if handler is not None:
+                handler(sender, payload[1:])
+                self._news.set()

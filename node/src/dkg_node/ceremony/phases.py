@@ -1,0 +1,89 @@
+"""The segments of a ceremony in their order, and when each of their slots ends (01 section 2, table and "Slots")."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import accumulate
+from typing import TYPE_CHECKING, Literal
+
+from dkg_node.errors import UsageError
+from dkg_node.keygen.online import online_slots
+from dkg_node.offline.slots import batch_slots
+from dkg_node.protocols.prss import setup_slots
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from dkg_node.keygen.parameters import ParameterSet
+    from dkg_node.keygen.plan import Plan
+    from dkg_node.offline.chunk import Batch
+    from dkg_node.protocols.session import Group, Slot
+
+Kind = Literal["setup", "batch", "online"]
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """The figures of the terms that fix every deadline; seconds, bytes a second, cores."""
+
+    round_timeout: float
+    min_rate: float
+    min_speed: float
+    start_grace: float
+
+    def delta(self, slot: Slot) -> float:
+        """Length of a slot: Delta = roundTimeout + 2*bytes/minRate + work/minSpeed."""
+        return self.round_timeout + 2 * slot.size / self.min_rate + slot.work / self.min_speed
+
+    def ends(self, schedule: Iterable[Slot]) -> tuple[float, ...]:
+        """Ends of all slots, seconds after T_start: sums of Delta, however early earlier slots ended."""
+        return tuple(accumulate(self.delta(slot) for slot in schedule))
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One segment: its position, its name in progress and report, its slots."""
+
+    index: int
+    name: str
+    kind: Kind
+    schedule: tuple[Slot, ...]
+    batch: Batch | None = None
+
+
+def segments_of(group: Group, params: ParameterSet, plan: Plan) -> tuple[Segment, ...]:
+    """setup, the batches in plan order, online (all public keys and the Broadcast of digests)."""
+    batches = tuple(
+        Segment(number, f"batch {number}", "batch", batch_slots(group, batch), batch)
+        for number, batch in enumerate(plan.batches, start=1)
+    )
+    schedule = tuple(
+        replace(slot, work=slot.work + assembly_work(group, params)) if slot.name == "digests.1" else slot
+        for slot in online_slots(group, params, plan)
+    )
+    return (
+        Segment(0, "setup", "setup", setup_slots(group)),
+        *batches,
+        Segment(len(batches) + 1, "online", "online", schedule),
+    )
+
+
+def assembly_work(group: Group, params: ParameterSet) -> float:
+    """Core-seconds until the key files of all parties of one machine are assembled and hashed, one after another."""
+    return group.n * (1.0 + 10e-9 * params.seeded_bytes)
+
+
+def longest(segments: Sequence[Segment], timing: Timing) -> float:
+    """Seconds until the last slot ends if every slot takes all its time and every start its grace."""
+    return sum(timing.ends(segment.schedule)[-1] + timing.start_grace for segment in segments)
+
+
+def check_fits(segments: Sequence[Segment], timing: Timing, left: float) -> None:
+    """Refuse terms whose plan can outlast their deadline. ``left`` is the seconds until the deadline."""
+    needed = longest(segments, timing)
+    if needed > left:
+        msg = (
+            f"choose a later deadline in the terms: the slots of {len(segments)} segments may take {needed:.0f} s, "
+            f"the deadline is in {left:.0f} s"
+        )
+        raise UsageError(msg)

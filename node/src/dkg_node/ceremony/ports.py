@@ -1,0 +1,173 @@
+"""What a ceremony needs from outside, as interfaces. Adapters sit above and are joined in ``service/wire.py`` alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from dkg_node.protocols.session import Link
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from dkg_node.algebra.kernel import Keys, Secret, Shares
+    from dkg_node.protocols.session import Role
+
+
+class Clock(Protocol):
+    """Wall time of this machine, for people; deadlines use ``Network.now``."""
+
+    def utc(self) -> str:
+        """The instant as RFC 3339 UTC with milliseconds."""
+        ...
+
+
+class Usage(Protocol):
+    """What this process has used of the machine."""
+
+    def cpu_seconds(self) -> float:
+        """Core-seconds of the process and of the children that it waited for."""
+        ...
+
+    def peak_rss_bytes(self) -> int:
+        """The most memory it ever held."""
+        ...
+
+
+class Entropy(Protocol):
+    """Randomness of this party."""
+
+    def draw(self) -> Secret:
+        """32 fresh secret bytes."""
+        ...
+
+
+class Sealer(Protocol):
+    """Keeps secrets over the life of the process; every object is bound to (ceremony, terms, party, attempt, epoch).
+
+    Writing is durable when a call returns; SealingError when it can't be done. Results: SHA-256 of the file, hex.
+    """
+
+    def seal_shares(self, name: str, epoch: int, shares: Shares) -> str:
+        """Seal a vector of shares."""
+        ...
+
+    def seal_secret(self, name: str, epoch: int, secret: Secret) -> str:
+        """Seal 32 secret bytes."""
+        ...
+
+    def seal_keys(self, name: str, epoch: int, keys: Keys) -> str:
+        """Seal the PRSS keys."""
+        ...
+
+    def erase(self, name: str) -> None:
+        """Remove an object that has had its day (setup draws, checkpoints)."""
+        ...
+
+
+class Letter(Protocol):
+    """A message outside of any slot."""
+
+    @property
+    def role(self) -> Role:
+        """Who it is from."""
+        ...
+
+    @property
+    def payload(self) -> bytes | None:
+        """None: the peer bound a new boot and needs again what was posted before."""
+        ...
+
+
+class Traffic(Protocol):
+    """Bytes exchanged with one peer in one slot; slot -1 is what belongs to none."""
+
+    @property
+    def segment(self) -> int:
+        """Index of the segment."""
+        ...
+
+    @property
+    def slot(self) -> int:
+        """Index of the slot."""
+        ...
+
+    @property
+    def sent_payload(self) -> int:
+        """Bytes of messages sent."""
+        ...
+
+    @property
+    def sent_total(self) -> int:
+        """The same with framing."""
+        ...
+
+    @property
+    def received_total(self) -> int:
+        """Bytes received, framing included."""
+        ...
+
+
+class PeerStatus(Protocol):
+    """What is known about the way to a peer."""
+
+    @property
+    def reason(self) -> str:
+        """One line for a person; empty when all is well."""
+        ...
+
+
+class Network(Link, Protocol):
+    """Ordered, resumable, authenticated streams to every peer, and the link of the open segment."""
+
+    def now(self) -> float:
+        """The monotonic clock that deadlines are on, seconds."""
+        ...
+
+    def open_segment(self, segment: int, deadlines: Sequence[float], era: int = 0) -> None:
+        """Begin a segment: slot k ends at ``deadlines[k]`` on ``now``."""
+        ...
+
+    def close_segment(self, segment: int, era: int = 0) -> None:
+        """End it: nothing more is taken for it, its bodies are dropped."""
+        ...
+
+    def post(self, role: Role, payload: bytes) -> None:
+        """Queue a message outside of any slot."""
+        ...
+
+    async def inbox(self) -> Letter:
+        """The next letter."""
+        ...
+
+    def connected(self) -> frozenset[Role]:
+        """Peers with a live stream."""
+        ...
+
+    def status(self) -> Mapping[Role, PeerStatus]:
+        """Why a peer is not connected."""
+        ...
+
+    def traffic(self) -> Sequence[Traffic]:
+        """Counters by peer, segment and slot."""
+        ...
+
+
+class Bodies(Protocol):
+    """Files of opened bodies, one a key."""
+
+    def write(self, key: str, data: bytes) -> None:
+        """Append."""
+        ...
+
+    def close(self) -> None:
+        """All is written."""
+        ...
+
+
+class Assembler(Protocol):
+    """Turns opened bodies and the public seed into the files stock tfhe-rs loads (02)."""
+
+    async def assemble(self, bodies: Path, seed: bytes, out: Path) -> Mapping[str, str]:
+        """SHA-256 in hex by name (keyset, public_key, server_key) of the files written into ``out``."""
+        ...

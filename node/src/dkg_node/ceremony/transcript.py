@@ -1,0 +1,35 @@
+"""What a party saw, line by line; each line holds the hash of the one before it (07). Public facts only."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from dkg_api.transcript import append
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dkg_node.ceremony.ports import Clock
+
+Fact = str | int | list[int] | list[str] | dict[str, str] | dict[str, int] | None
+
+
+class Transcript:
+    """An append-only file of entries; a new one replaces nothing: the file must not exist."""
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        """Begin. FileExistsError when this attempt has been here before."""
+        self._file = path.open("xb", buffering=0)
+        self._clock = clock
+        self._last: bytes | None = None
+
+    def add(self, event: str, **facts: Fact) -> None:
+        """One entry; bytes are given as hex."""
+        line = append(self._last, {"event": event, "time": self._clock.utc(), **facts})
+        self._file.write(line)
+        self._last = line
+
+    def sync(self) -> None:
+        """Make everything so far durable."""
+        os.fsync(self._file.fileno())

@@ -1,0 +1,78 @@
+"""The command `dkg-node`: one party of a ceremony whose code is proven by Nitro attestation."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dkg_node.service.build import refuse_other
+from dkg_node.service.command import EnvironmentFault, Parser, run_command
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from dkg_api.terms import Terms
+    from dkg_node.ceremony.phases import Segment
+    from dkg_node.ceremony.ports import Entropy, Network
+    from dkg_node.service.build import Build
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Options of a node, the same in both distributions."""
+    parser.add_argument("--desired-state", type=Path, required=True, metavar="FILE", help="the node's one input")
+    parser.add_argument("--home", type=Path, metavar="DIR", help="the party's files (default: where FILE is)")
+    parser.add_argument("--objects", type=Path, metavar="DIR", help="public values (default: DIR/objects)")
+    parser.add_argument("--control", type=Path, metavar="SOCKET", help="control (default: DIR/control.sock)")
+    parser.add_argument("--listen", metavar="HOST:PORT", help="peers (default: every address, port of FILE)")
+
+
+def run_node(build: Build, options: argparse.Namespace) -> int:
+    """Run a party until it is drained; returns the exit code. Raises DkgError for what can't work."""
+    # Read once when gRPC's core is loaded: with ECDSA certificates this leaves TLS 1.3 only, also for who dials.
+    os.environ["GRPC_SSL_CIPHER_SUITES"] = "AES128-GCM-SHA256"
+    from dkg_node.service.node import Node, NodeOptions  # noqa: PLC0415 - after the line above
+    from dkg_node.service.wire import Paths  # noqa: PLC0415 - the same
+
+    state = options.desired_state.absolute()
+    home = (options.home or state.parent).absolute()
+    paths = Paths(home, (options.objects or home / "objects").absolute())
+    control = (options.control or home / "control.sock").absolute()
+    return Node(build, NodeOptions(state, paths, control, options.listen)).run()
+
+
+@dataclass(frozen=True, slots=True)
+class NitroBuild:
+    """The production distribution. Its attestation comes with the issue that builds it; until then it starts nothing."""
+
+    program: str = "dkg-node"
+
+    def check_terms(self, terms: Terms) -> None:
+        """Refuse software terms always, and all others while this build can't prove its code."""
+        refuse_other(terms, "nitro", "dkg-software node")
+        raise EnvironmentFault("Nitro attestation is not part of this version: use a later one for these terms")
+
+    def network(self, network: Network, segments: Sequence[Segment]) -> Network:
+        """Itself."""
+        del segments
+        return network
+
+    def entropy(self, party: int) -> Entropy:
+        """The enclave's operating system."""
+        from dkg_node.service.adapters import SystemEntropy  # noqa: PLC0415 - keeps --help quick
+
+        del party
+        return SystemEntropy()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point."""
+    return run_command(_main, arguments)
+
+
+def _main(arguments: Sequence[str]) -> int:
+    parser = Parser(prog="dkg-node", description="One party of a distributed key generation.")
+    add_options(parser)
+    return run_node(NitroBuild(), parser.parse_args(arguments))

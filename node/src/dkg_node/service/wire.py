@@ -1,0 +1,179 @@
+"""The only place where ports and adapters are joined."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from dkg_api.certificate import Certificate
+from dkg_api.session import session_id
+from dkg_node.ceremony.certify import Certifier
+from dkg_node.ceremony.mailbox import Mailbox
+from dkg_node.ceremony.measure import Measurements
+from dkg_node.ceremony.phases import Timing, check_fits, segments_of
+from dkg_node.ceremony.progress import Meter, loads_of
+from dkg_node.ceremony.run import Party, Work
+from dkg_node.ceremony.start import Starter
+from dkg_node.ceremony.transcript import Transcript
+from dkg_node.errors import UsageError
+from dkg_node.keygen.parameters import parameter_set
+from dkg_node.keygen.plan import plan_of
+from dkg_node.protocols.session import Group
+from dkg_node.sealing.development import KEY_FILE, Context, DevelopmentSealer, read_key_file
+from dkg_node.service.adapters import BodyFiles, DirectoryStore, ProcessUsage, SystemClock
+from dkg_node.service.bridge import BridgeAssembler
+from dkg_node.service.identity import NodeIdentity
+from dkg_node.transport.network import Boot, Limits, Peer, PeerNetwork, PeerSettings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    from dkg_api.desired_state import DesiredState
+    from dkg_api.terms import Terms
+    from dkg_node.ceremony.ports import Entropy, Network
+    from dkg_node.service.status import StatusBoard
+    from dkg_node.transport.tls import TlsIdentity
+
+LONG_LIVED = 0
+"""The identity key is the same for every attempt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """A node's files."""
+
+    home: Path
+    """Its own directory: sealed objects, transcript, work files."""
+    objects: Path
+    """Public values, possibly shared by the nodes of a machine."""
+
+    @property
+    def bodies(self) -> Path:
+        """Opened bodies, until the key files are made of them."""
+        return self.home / "work" / "bodies"
+
+    @property
+    def public(self) -> Path:
+        """The key files."""
+        return self.home / "work" / "public"
+
+    @property
+    def artefacts(self) -> dict[str, Path]:
+        """What anybody may fetch, by name."""
+        keys = {f"public/{name}.bin": self.public / f"{name}.bin" for name in ("keyset", "public_key", "server_key")}
+        names = ("certificate.json", "transcript.jsonl", "measurements.json")
+        return {**{name: self.home / name for name in names}, **keys}
+
+    def make(self) -> None:
+        """Make the directories."""
+        for directory in (self.bodies, self.public, self.objects):
+            directory.mkdir(parents=True, exist_ok=True)
+
+
+def timing_of(terms: Terms) -> Timing:
+    """Terms give milliseconds, bytes a second and thousandths of a core."""
+    return Timing(terms.round_timeout / 1000, terms.min_rate, terms.min_speed / 1000, terms.start_grace / 1000)
+
+
+def seconds_left(terms: Terms) -> float:
+    """Until the terms' deadline, by this machine's clock."""
+    return (datetime.fromisoformat(terms.deadline) - datetime.now(UTC)).total_seconds()
+
+
+def sealer(state: DesiredState, paths: Paths, attempt: int) -> DevelopmentSealer:
+    """DEVELOPMENT SEALING in the party's directory."""
+    context = Context(state.terms.ceremony, state.terms.digest, state.party, attempt)
+    return DevelopmentSealer(paths.home, read_key_file(paths.home / KEY_FILE), context)
+
+
+def work_of(state: DesiredState) -> Work:
+    """What the terms ask for. UsageError when its plan can outlast the deadline."""
+    terms = state.terms
+    group, params = Group(terms.n, terms.threshold), parameter_set(terms.parameter_set)
+    plan, timing = plan_of(params), timing_of(terms)
+    segments = segments_of(group, params, plan)
+    check_fits(segments, timing, seconds_left(terms))
+    sid = session_id(terms.digest, state.attempt)
+    certificate = Certificate(
+        notices=terms.notices,
+        terms_digest=terms.digest.hex(),
+        sid=sid.hex(),
+        era=0,
+        digests={},
+        enrolments=state.enrolments,
+    )
+    return Work(group, sid, params, plan, segments, timing, certificate)
+
+
+def peers_of(state: DesiredState) -> dict[int, Peer]:
+    """All other parties that have a certificate."""
+    return {
+        peer.index: Peer(peer.host, peer.peer_port, peer.certificate)
+        for peer in state.peers
+        if peer.index != state.party and peer.certificate is not None
+    }
+
+
+def network_of(state: DesiredState, work: Work, tls: TlsIdentity, boot: bytes, listen: str) -> PeerNetwork:
+    """The streams to all peers, not started yet. ``boot``: 16 random bytes."""
+    settings = PeerSettings(
+        group=work.group,
+        me=state.party,
+        sid=work.sid,
+        boot=Boot(number=time.time_ns(), id=boot),
+        tls=tls,
+        listen=listen,
+        round_timeout=work.timing.round_timeout,
+        limits=Limits(),
+    )
+    return PeerNetwork(settings, peers_of(state))
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What the process gives to the ceremony: its key, its network, its randomness, its status board."""
+
+    key: Ed25519PrivateKey
+    network: Network
+    entropy: Entropy
+    board: StatusBoard
+
+
+def party_of(state: DesiredState, work: Work, paths: Paths, outside: Outside) -> tuple[Party, Mailbox]:
+    """All adapters in their places. UsageError when this attempt ran in this directory before."""
+    network, group = outside.network, work.group
+    identity = NodeIdentity(outside.key, state.keyring)
+    mailbox = Mailbox(group, state.party, network)
+    grace = work.timing.start_grace
+    meter = Meter(loads_of(group, work.params, work.segments), network.now, outside.board.progress)
+    party = Party(
+        me=state.party,
+        identity=identity,
+        network=network,
+        sealer=sealer(state, paths, state.attempt),
+        entropy=outside.entropy,
+        store=DirectoryStore(paths.objects),
+        assembler=BridgeAssembler(work.params.name, paths.objects / ".assembly-lock"),
+        sink=BodyFiles(paths.bodies),
+        bodies=paths.bodies,
+        public=paths.public,
+        starter=Starter(group, state.party, work.sid, identity, mailbox, network.now, grace),
+        certifier=Certifier(group, state.party, identity, state.keyring, mailbox, network.now, grace),
+        transcript=_transcript(paths),
+        meter=meter,
+        measurements=Measurements(work.segments, network, SystemClock(), ProcessUsage()),
+        until=network.now() + seconds_left(state.terms),
+    )
+    return party, mailbox
+
+
+def _transcript(paths: Paths) -> Transcript:
+    try:
+        return Transcript(paths.artefacts["transcript.jsonl"], SystemClock())
+    except FileExistsError:
+        msg = f"this attempt ran in {paths.home} before, and going on in the middle is not available yet: start afresh"
+        raise UsageError(msg) from None
