@@ -1,0 +1,397 @@
+"""PeerNetwork: one party's network, seen from the protocol's loop. gRPC runs on a loop in a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TypeVar
+
+from dkg_node.errors import UsageError
+from dkg_node.protocols.session import Exchange, Role, Tag
+from dkg_node.transport.channel import Channel, Message
+from dkg_node.transport.flow import Flow, Meter, Traffic
+from dkg_node.transport.frames import NO_SLOT, Address, Boot, Kind
+from dkg_node.transport.gate import Gates
+from dkg_node.transport.hub import Hub, Peer
+from dkg_node.transport.mailbox import Mailbox, Pending, cost
+from dkg_node.transport.settings import Clock, Letter, Limits, LoopClock, NetworkThread, PeerSettings, PeerStatus, Timer
+from dkg_node.transport.streams import Line
+from dkg_node.transport.tls import Pin, TlsIdentity
+
+__all__ = [
+    "Boot", "Clock", "Letter", "Limits", "NetworkThread", "Peer", "PeerNetwork", "PeerSettings", "PeerStatus",
+    "TlsIdentity", "Traffic",
+]  # fmt: skip
+
+T = TypeVar("T")
+ERA_LIMIT = SEGMENT_LIMIT = PART_LIMIT = 1 << 32
+
+
+class PeerNetwork:
+    """Ordered, resumable, authenticated streams to every peer, and the Link of the open segment.
+
+    Every call is made on the loop that ``start`` was awaited on. Nothing raises for what a peer does.
+    """
+
+    def __init__(
+        self,
+        settings: PeerSettings,
+        peers: Mapping[Role, Peer],
+        *,
+        clock: Clock | None = None,
+        thread: NetworkThread | None = None,
+    ) -> None:
+        """``thread``: share one (tests with many networks); else a thread is made and ended with this network.
+
+        AttestationError for a certificate that can't be pinned.
+        """
+        self._settings = settings
+        self._others = [role for role in settings.group.roles if role != settings.me]
+        self._peers = dict(peers)
+        self._pins = _pins(peers, settings.me)
+        self._clock = clock or LoopClock()
+        self._own_thread = thread is None
+        self._thread = thread
+        self._flow, self._meter = Flow(), Meter()
+        self._counters: Counter[str] = Counter()
+        self._mailbox = Mailbox(
+            settings.me, self, settings.round_timeout / 4, settings.limits.early, counters=self._counters
+        )
+        self._gates = Gates(self._flow, self._clock, settings.limits.backlog, settings.min_rate, self._mailbox.grace)
+        self._futures: dict[Pending, asyncio.Future[None]] = {}
+        self._hurry: Timer | None = None
+        self._era = 0
+        self._status = {
+            role: PeerStatus(connected=False, reason=f"party {role} was not reached yet") for role in self._others
+        }
+        self._letters: deque[Letter] = deque()
+        self._letter_bytes: Counter[Role] = Counter()
+        self._letter_came = asyncio.Event()
+        self._status_changed = asyncio.Event()
+        self._paused: set[Role] = set()
+        self._hub: Hub | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    # --- life
+
+    async def start(self) -> None:
+        """Listen and call the peers. UsageError if the port can't be had."""
+        settings = self._settings
+        self._loop = asyncio.get_running_loop()
+        self._thread = self._thread or NetworkThread()
+        lines = {
+            role: Line(
+                role,
+                Channel(settings.me, role, settings.sid, settings.boot, settings.limits.message),
+                self, self._flow, self._meter, settings.limits.waiting,
+            )
+            for role in self._others
+        }  # fmt: skip
+        hub = Hub(settings.me, settings.tls, lines, settings.listen, self._tell)
+        hub.update(self._peers, self._pins)
+        try:
+            await self._thread.run(hub.start())
+        except UsageError:
+            self._end_thread()
+            raise
+        self._hub = hub
+
+    async def stop(self, linger: float = 5.0) -> None:
+        """End; waits up to ``linger`` seconds for connected peers to acknowledge what was sent."""
+        for position in list(self._mailbox.open_positions):
+            self.close_segment(position[1], position[0])
+        if self._hub is not None and self._thread is not None:
+            hub, self._hub = self._hub, None
+            await self._thread.run(hub.stop(linger))
+            self._counters["damaged"] += hub.damaged
+        self._end_thread()
+
+    def _end_thread(self) -> None:
+        if self._own_thread and self._thread is not None:
+            self._thread.close()
+            self._thread = None
+
+    def update_peers(self, peers: Mapping[Role, Peer]) -> None:
+        """Take new addresses and certificates; a stream whose certificate is pinned no more is cut.
+
+        AttestationError, with nothing changed, for a certificate that can't be pinned.
+        """
+        pins = _pins(peers, self._settings.me)
+        self._peers, self._pins = dict(peers), pins
+        self._on_hub("update", self._peers, self._pins)
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on."""
+        return self._hub.port if self._hub is not None else 0
+
+    def now(self) -> float:
+        """The clock that deadlines are on: monotonic, seconds."""
+        return self._clock.now()
+
+    # --- segments and the Link
+
+    def open_segment(self, segment: int, deadlines: Sequence[float], era: int = 0) -> None:
+        """Begin a segment: slot k ends at ``deadlines[k]``. Positions (era, segment) only grow."""
+        self._mailbox.open((era, segment), deadlines)
+        self._era = era
+
+    def close_segment(self, segment: int, era: int = 0) -> None:
+        """End it: its messages are dropped, its bodies are kept until the next one ends (peers may lag behind)."""
+        for pending in self._mailbox.close((era, segment)):
+            self._finish(pending)
+
+    async def exchange(self, request: Exchange) -> Mapping[Role, bytes | None]:
+        """See session.Link. Waits, too, for room towards the peers it sends to, while they keep up."""
+        era = self._era
+        pending = self._mailbox.begin(request, era, self.now())
+        timers = self._watch(pending)
+        try:
+            await self._send_all(pending, era)
+            if pending.result is None:
+                await self._futures[pending]
+            if pending.result is None:
+                msg = "end an exchange before reading its result"
+                raise RuntimeError(msg)
+            return pending.result
+        finally:
+            for timer in timers:
+                timer.cancel()
+            self._mailbox.end(pending)
+            self._futures.pop(pending, None)
+
+    def _watch(self, pending: Pending) -> list[Timer]:
+        """Look at the exchange now, when its grace ends, at its deadline."""
+        self._futures[pending] = asyncio.get_running_loop().create_future()
+        self._look(pending)
+        if pending.result is not None:
+            return []
+        self._let_read(pending.unheard)
+        times = [pending.deadline] if pending.request.enough is None else [pending.grace_ends, pending.deadline]
+        return [self._clock.call_at(when, lambda: self._look(pending)) for when in times]
+
+    def _look(self, pending: Pending) -> None:
+        if self._mailbox.settle(pending, self.now()):
+            self._finish(pending)
+
+    def _finish(self, pending: Pending) -> None:
+        future = self._futures.get(pending)
+        if future is not None and not future.done():
+            future.set_result(None)
+
+    async def _send_all(self, pending: Pending, era: int) -> None:
+        tag = pending.request.tag
+        address = Address(Kind.SLOT, era, tag.segment, tag.slot, tag.part)
+        now: list[tuple[Role, Message]] = []
+        later: list[tuple[Role, Message]] = []
+        for role, body in pending.request.outgoing.items():
+            if role == self._settings.me:
+                continue
+            (now if self._gates.open(role) else later).append((role, Message(address, body)))
+        self._send(now)
+        if not later:
+            return
+        self._let_read({role for role, _ in later})
+        async with asyncio.TaskGroup() as group:
+            for role, message in later:
+                group.create_task(self._send_later(role, message, pending.deadline))
+
+    async def _send_later(self, role: Role, message: Message, deadline: float) -> None:
+        await self._gates.admit(role, len(message.body), deadline)
+        self._send([(role, message)])
+
+    def _send(self, batch: list[tuple[Role, Message]]) -> None:
+        """Hand messages to the network thread; what is too long or too much for a peer is dropped and counted."""
+        taken = []
+        for role, message in batch:
+            if len(message.body) > self._settings.limits.message:
+                raise UsageError(f"send at most {self._settings.limits.message} bytes a message")
+            if self._flow.backlog(role) + len(message.body) > self._settings.limits.overflow:
+                self._counters["dropped"] += 1
+                continue
+            self._flow.handed_out(role, len(message.body))
+            taken.append((role, message))
+        if taken:
+            self._on_hub("send", taken)
+
+    async def parallel(self, bodies: Sequence[Callable[[], Awaitable[T]]], window: int) -> list[T]:
+        """Run the coroutines, at most ``window`` at a time, started in order; results in order.
+
+        The first error ends the others and is raised.
+        """
+        results: dict[int, T] = {}
+        numbers = iter(range(len(bodies)))
+
+        async def work() -> None:
+            for number in numbers:
+                results[number] = await bodies[number]()
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(max(1, window), len(bodies))):
+                    group.create_task(work())
+        except BaseExceptionGroup as errors:
+            first: BaseException = errors
+            while isinstance(first, BaseExceptionGroup):
+                first = first.exceptions[0]
+            raise first from None
+        return [results[number] for number in range(len(bodies))]
+
+    def offer(self, digest: bytes, body: bytes) -> None:
+        """Hold a body and serve it by digest until the segment ends."""
+        self._mailbox.offer(digest, body)
+
+    def held(self, digest: bytes) -> bytes | None:
+        """A body offered or pulled in this segment."""
+        return self._mailbox.held(digest)
+
+    # --- letters
+
+    def post(self, role: Role, payload: bytes) -> None:
+        """Queue a message outside of any slot; it overtakes messages of slots. To oneself: into the own inbox."""
+        if role == self._settings.me:
+            self._file(Letter(role, payload))
+        else:
+            self._send([(role, Message(Address(Kind.POST, 0, 0, NO_SLOT, 0), payload))])
+
+    async def inbox(self) -> Letter:
+        """The next letter; one reader at a time."""
+        while not self._letters:
+            self._letter_came.clear()
+            await self._letter_came.wait()
+        letter = self._letters.popleft()
+        self._letter_bytes[letter.role] -= cost(letter.payload or b"")
+        return letter
+
+    def _file(self, letter: Letter) -> None:
+        size = cost(letter.payload or b"")
+        if self._letter_bytes[letter.role] + size > self._settings.limits.inbox:
+            self._counters["dropped letters"] += 1
+            return
+        self._letter_bytes[letter.role] += size
+        self._letters.append(letter)
+        self._letter_came.set()
+
+    # --- what is known
+
+    def connected(self) -> frozenset[Role]:
+        """Peers with a live stream."""
+        return frozenset(role for role, status in self._status.items() if status.connected)
+
+    def status(self) -> Mapping[Role, PeerStatus]:
+        """Of every peer."""
+        return dict(self._status)
+
+    async def status_change(self) -> None:
+        """Return when a peer's status has changed since the call."""
+        self._status_changed.clear()
+        await self._status_changed.wait()
+
+    def traffic(self) -> Sequence[Traffic]:
+        """Bytes by peer, segment and slot."""
+        return self._meter.rows()
+
+    def counters(self) -> Mapping[str, int]:
+        """What was not taken from peers, and why: late, duplicate, oversize, overflow, foreign, unserved, damaged."""
+        damaged = self._hub.damaged if self._hub is not None else 0
+        return {**self._counters, "damaged": self._counters["damaged"] + damaged}
+
+    # --- effects of the mailbox
+
+    def pull(self, role: Role, tag: Tag, digest: bytes) -> None:
+        """Ask a peer for a body, and others that name it if it takes long."""
+        self._send([(role, Message(Address(Kind.WANT, self._era, tag.segment, tag.slot, tag.part), digest))])
+        if self._hurry is None:
+            patience = self._mailbox.grace / 4
+            self._hurry = self._clock.call_at(self.now() + patience, self._hurry_up)
+
+    def _hurry_up(self) -> None:
+        self._hurry = None
+        self._mailbox.hurry(self.now(), self._mailbox.grace / 4)
+
+    def consumed(self, role: Role, size: int) -> None:
+        """A peer's message needs no room any more."""
+        left = self._flow.finished_in(role, size)
+        if role in self._paused and left <= self._settings.limits.waiting:
+            self._resume(role)
+
+    # --- upcalls of the network thread, carried over to the protocol's loop
+
+    def messages(self, role: Role, messages: Sequence[Message]) -> None:
+        """Messages came."""
+        self._on_loop(self._take, role, messages)
+
+    def freed(self, role: Role) -> None:
+        """There is more room."""
+        self._on_loop(self._gates.freed, role)
+
+    def paused(self, role: Role) -> None:
+        """Nothing more is read from a peer."""
+        self._on_loop(self._pause, role)
+
+    def rebooted(self, role: Role) -> None:
+        """A peer began anew."""
+        self._on_loop(self._file, Letter(role, None))
+
+    def _tell(self, role: Role, connected: bool, reason: str) -> None:  # noqa: FBT001 - the hub's word
+        self._on_loop(self._set_status, role, PeerStatus(connected, reason))
+
+    def _set_status(self, role: Role, status: PeerStatus) -> None:
+        self._status[role] = status
+        self._status_changed.set()
+
+    def _take(self, role: Role, messages: Sequence[Message]) -> None:
+        for message in messages:
+            address, body = message.address, message.body
+            if address.kind is Kind.SLOT:
+                tag = Tag(address.segment, address.slot, address.part)
+                pending = self._mailbox.deliver(role, address.era, tag, body, self.now())
+                if pending is not None:
+                    self._look(pending)
+                continue
+            self.consumed(role, cost(body))
+            if address.kind is Kind.POST:
+                self._file(Letter(role, body))
+            elif address.kind is Kind.WANT:
+                self._serve(role, address, body)
+            elif address.kind is Kind.BODY:
+                tag = Tag(address.segment, address.slot, address.part)
+                for pending in self._mailbox.body(role, address.era, tag, body, self.now()):
+                    self._look(pending)
+
+    def _serve(self, role: Role, wanted: Address, digest: bytes) -> None:
+        body = self._mailbox.serve(wanted.era, wanted.segment, digest) if len(digest) == 32 else None
+        if len(digest) == 32:
+            address = Address(Kind.BODY, wanted.era, wanted.segment, wanted.slot, wanted.part)
+            self._send([(role, Message(address, digest + (body or b"")))])
+
+    def _pause(self, role: Role) -> None:
+        """Everything the peer sent has been taken by now: let it go on if it fits or somebody waits for it."""
+        fits = self._flow.waiting_in(role) <= self._settings.limits.waiting
+        if fits or self._mailbox.waits_for(role) or self._gates.waits_for(role):
+            self._resume(role)
+        else:
+            self._paused.add(role)
+
+    def _let_read(self, roles: frozenset[Role] | set[Role]) -> None:
+        for role in self._paused & roles:
+            self._resume(role)
+
+    def _resume(self, role: Role) -> None:
+        self._paused.discard(role)
+        self._on_hub("resume", role)
+
+    # --- threads
+
+    def _on_loop(self, function: Callable[..., object], *arguments: object) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(function, *arguments)
+
+    def _on_hub(self, method: str, *arguments: object) -> None:
+        if self._hub is not None and self._thread is not None:
+            self._thread.call(getattr(self._hub, method), *arguments)
+
+
+def _pins(peers: Mapping[Role, Peer], me: Role) -> dict[Role, Pin]:
+    return {role: Pin.of(role, peer.certificate) for role, peer in peers.items() if role != me}
