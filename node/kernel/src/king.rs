@@ -85,15 +85,12 @@ pub fn king_sum<W: Word>(messages: &[Vec<u8>], count: usize, weights: &[u32], bi
     let opened = Trim::new::<W>(weights, bits)?;
     let mut sum = vec![ring::zero::<W>(); count];
     for message in messages {
-        let Some(values) = trim.read::<W>(message, count) else { return Ok(None) };
-        for (total, value) in sum.iter_mut().zip(values) {
-            *total = ring::add(*total, value);
+        if !trim.visit::<W>(message, count, |m, c, word| sum[m][c] = sum[m][c].add(word)) {
+            return Ok(None);
         }
     }
     if bits {
-        for word in sum.as_flattened_mut() {
-            *word = word.shr(1);
-        }
+        sum.as_flattened_mut().iter_mut().for_each(|word| *word = word.shr(1));
     }
     Ok(Some(opened.write(&sum)))
 }

@@ -74,6 +74,8 @@ const LIMBS: usize = SPAN / 2;
 const GROUP: usize = 8;
 /// Limbs summed in registers.
 const LANES: usize = 8;
+/// One `g_A(i)`, each coordinate repeated for all lanes.
+type Spread = [[i16; LANES]; 4];
 
 /// Secret scratch memory of one call, wiped at its end.
 struct Scratch {
@@ -103,7 +105,8 @@ pub fn prss<W: Word>(keys: &KeySet, label: &[u8], start: u64, count: usize) -> R
     let end = start.checked_add(count as u64 + SPAN as u64).and_then(|end| end.checked_mul(width));
     require(end.is_some(), || "ask for values below 2^60".to_owned())?;
     let streams = keys.streams(label);
-    let constants: Vec<[i16; 4]> = constants_of(keys.shape, keys.party).into_iter().map(|(_, g)| g).collect();
+    let spread = |(_, g): (u16, [i16; 4])| g.map(|c| [c; LANES]);
+    let constants: Vec<Spread> = constants_of(keys.shape, keys.party).into_iter().map(spread).collect();
     let mut out = vec![ring::zero(); count];
     let mut scratch = Scratch::new();
     let per_block = BLOCK as u64 / width;
@@ -124,7 +127,7 @@ pub fn prss<W: Word>(keys: &KeySet, label: &[u8], start: u64, count: usize) -> R
 }
 
 /// `sums[c][l] = sum_A limb_l(psi_A) g_A(i)_c` over the first `bytes` bytes of the streams from `block`.
-fn sum_sets(streams: &[Stream], constants: &[[i16; 4]], block: u64, bytes: usize, scratch: &mut Scratch) {
+fn sum_sets(streams: &[Stream], constants: &[Spread], block: u64, bytes: usize, scratch: &mut Scratch) {
     let limbs = (bytes / 2).next_multiple_of(LANES);
     for sums in &mut scratch.sums {
         sums[..limbs].fill(0);
@@ -140,13 +143,13 @@ fn sum_sets(streams: &[Stream], constants: &[[i16; 4]], block: u64, bytes: usize
 }
 
 #[inline(always)]
-fn sum_lanes(streams: &[[u8; SPAN]], factors: &[[i16; 4]], at: usize, sums: &mut [Vec<i32>; 4]) {
+fn sum_lanes(streams: &[[u8; SPAN]], factors: &[Spread], at: usize, sums: &mut [Vec<i32>; 4]) {
     let mut local = [[0i32; LANES]; 4];
     for (stream, factor) in streams.iter().zip(factors) {
         let bytes = &stream[2 * at..2 * at + 2 * LANES];
         let limb: [i16; LANES] = std::array::from_fn(|l| i16::from_le_bytes([bytes[2 * l], bytes[2 * l + 1]]));
-        for (sum, &g) in local.iter_mut().zip(factor) {
-            for (s, &x) in sum.iter_mut().zip(&limb) {
+        for (sum, g) in local.iter_mut().zip(factor) {
+            for ((s, &x), &g) in sum.iter_mut().zip(&limb).zip(g) {
                 *s += i32::from(x) * i32::from(g);
             }
         }

@@ -1,7 +1,7 @@
 //! The wire's trimming: an element of weight i keeps K-i bits a coordinate, an opened bit value one less (01 section 4).
 
 use crate::error::{Result, require};
-use crate::ring::Elem;
+use crate::ring::{self, Elem};
 use crate::word::Word;
 
 /// Kept bits of the elements of one group.
@@ -43,50 +43,58 @@ impl Trim {
         count / self.kept.len() * group + part
     }
 
-    /// Kept bits and bytes of every element in turn.
-    fn cut<'a>(&'a self, message: &'a [u8], count: usize) -> impl Iterator<Item = (u32, &'a [u8])> {
-        let mut rest = message;
-        (0..count).map(move |m| {
+    /// Hand every coordinate (element, coordinate, value) to `take`; is the message canonical?
+    ///
+    /// Coordinates come until the first that has a bit above the trim.
+    pub fn visit<W: Word>(&self, message: &[u8], count: usize, mut take: impl FnMut(usize, usize, W)) -> bool {
+        if message.len() != self.length(count) {
+            return false;
+        }
+        let mut at = 0;
+        for m in 0..count {
             let kept = self.kept(m);
-            let (now, later) = rest.split_at(4 * kept.div_ceil(8) as usize);
-            rest = later;
-            (kept, now)
-        })
+            let width = kept.div_ceil(8) as usize;
+            for c in 0..4 {
+                // A whole word is read where there is one: a copy of unknown length is ten times slower.
+                let word = match message.get(at..at + W::BYTES) {
+                    Some(bytes) => W::read(bytes).low(8 * kept.div_ceil(8)),
+                    None => W::read(&message[at..at + width]),
+                };
+                if word != word.low(kept) {
+                    return false;
+                }
+                take(m, c, word);
+                at += width;
+            }
+        }
+        true
     }
 
     /// Is it `count` trimmed elements with no bit above the trim?
-    pub fn canonical(&self, message: &[u8], count: usize) -> bool {
-        let clean = |(kept, bytes): (u32, &[u8])| {
-            let width = bytes.len() / 4;
-            kept.is_multiple_of(8) || bytes.chunks_exact(width).all(|word| word[width - 1] >> (kept % 8) == 0)
-        };
-        message.len() == self.length(count) && self.cut(message, count).all(clean)
+    pub fn canonical<W: Word>(&self, message: &[u8], count: usize) -> bool {
+        self.visit::<W>(message, count, |_, _, _| ())
     }
 
     /// The elements, zero-extended; `None` when not canonical.
     pub fn read<W: Word>(&self, message: &[u8], count: usize) -> Option<Vec<Elem<W>>> {
-        if !self.canonical(message, count) {
-            return None;
-        }
-        let element = |(_, bytes): (u32, &[u8])| -> Elem<W> {
-            let width = bytes.len() / 4;
-            std::array::from_fn(|c| W::read(&bytes[c * width..(c + 1) * width]))
-        };
-        Some(self.cut(message, count).map(element).collect())
+        let mut elements = vec![ring::zero::<W>(); if message.len() == self.length(count) { count } else { 0 }];
+        self.visit(message, count, |m, c, word| elements[m][c] = word).then_some(elements)
     }
 
     /// The kept bits of every element.
     pub fn write<W: Word>(&self, elements: &[Elem<W>]) -> Vec<u8> {
         let mut out = vec![0u8; self.length(elements.len())];
-        let mut rest = &mut out[..];
+        let mut at = 0;
         for (m, element) in elements.iter().enumerate() {
             let kept = self.kept(m);
             let width = kept.div_ceil(8) as usize;
-            let (now, later) = rest.split_at_mut(4 * width);
-            for (place, word) in now.chunks_exact_mut(width).zip(element) {
-                word.low(kept).write(place);
+            for word in element {
+                // A whole word where it fits: the next one overwrites its zeros.
+                let end = (at + W::BYTES).min(out.len());
+                let end = if end - at < W::BYTES { at + width } else { end };
+                word.low(kept).write(&mut out[at..end]);
+                at += width;
             }
-            rest = later;
         }
         out
     }

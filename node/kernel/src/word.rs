@@ -107,6 +107,9 @@ macro_rules! word {
             }
             #[inline(always)]
             fn read(bytes: &[u8]) -> Self {
+                if let Ok(full) = bytes.try_into() {
+                    return Self::from_le_bytes(full);
+                }
                 let mut full = [0u8; Self::BYTES];
                 full[..bytes.len()].copy_from_slice(bytes);
                 Self::from_le_bytes(full)
@@ -114,6 +117,10 @@ macro_rules! word {
             #[inline(always)]
             fn write(self, out: &mut [u8]) {
                 let count = out.len();
+                if let Ok(full) = <&mut [u8; Self::BYTES]>::try_from(&mut *out) {
+                    *full = self.to_le_bytes();
+                    return;
+                }
                 out.copy_from_slice(&self.to_le_bytes()[..count]);
             }
         }

@@ -86,7 +86,7 @@ fn canonical(
     bits: bool,
 ) -> PyResult<bool> {
     let message = bytes_of(py, &message)?;
-    let test = || for_k!(k, W => Ok(Trim::new::<W>(&weights, bits)?.canonical(&message, count)));
+    let test = || for_k!(k, W => Ok(Trim::new::<W>(&weights, bits)?.canonical::<W>(&message, count)));
     Ok(py.detach(test)?)
 }
 
