@@ -101,7 +101,7 @@ def packing(body: NDArray[Any], source: NDArray[np.uint8], _: NDArray[np.uint8],
     for row in range(len(body)):
         bit, level = divmod(row, len(factors))
         if source[bit]:
-            body[row, 0] += body.dtype.type(factors[level]) if body.dtype != object else factors[level]
+            body[row, :1] += np.array([factors[level]], dtype=body.dtype)
 
 
 def ggsw(body: NDArray[Any], source: NDArray[np.uint8], key: NDArray[np.uint8], factors: Sequence[int]) -> None:
@@ -112,15 +112,19 @@ def ggsw(body: NDArray[Any], source: NDArray[np.uint8], key: NDArray[np.uint8], 
         level, r = divmod(rest, k + 1)
         if not source[bit]:
             continue
-        factor = body.dtype.type(factors[level]) if body.dtype != object else factors[level]
+        factor = np.array([factors[level]], dtype=body.dtype)
         if r == k:
-            body[row, 0] += factor
+            body[row, :1] += factor
         else:
             body[row, key[r] == 1] -= factor
 
 
 def negacyclic(masks: NDArray[Any], key: NDArray[np.uint8]) -> NDArray[Any]:
     """sum_p A_p S_p mod X^N + 1 for masks (rows, k, N) and a binary key (k, N), by shifting and adding."""
+    if masks.dtype == object:  # limbs of 32 bits in machine words: their sums do not wrap
+        limbs = [((masks >> shift) & 0xFFFF_FFFF).astype(np.int64) for shift in range(0, 128, 32)]
+        total = sum(negacyclic(limb, key).astype(object) << 32 * i for i, limb in enumerate(limbs))
+        return wrapped(np.asarray(total), 128)
     rows, k, n = masks.shape
     total = np.zeros((rows, n), dtype=masks.dtype)
     for top in range(0, rows, STRIPE):
