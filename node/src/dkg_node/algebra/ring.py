@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import permutations
 from math import prod
 
@@ -153,10 +153,16 @@ def _lagrange(k: int, parties: tuple[int, ...], at: Element) -> tuple[Element, .
     ring = Ring(k)
     coefficients = []
     for i in parties:
-        above, below = ONE, ONE
+        coefficient = ONE
         for j in parties:
             if j != i:
-                above = ring.mul(above, ring.sub(at, alpha(j)))
-                below = ring.mul(below, ring.sub(alpha(i), alpha(j)))
-        coefficients.append(ring.mul(above, ring.inverse(below)))
+                coefficient = ring.mul(coefficient, ring.mul(ring.sub(at, alpha(j)), _gap(k, i, j)))
+        coefficients.append(coefficient)
     return tuple(coefficients)
+
+
+@cache
+def _gap(k: int, i: int, j: int) -> Element:
+    """1 / (alpha_i - alpha_j)."""
+    ring = Ring(k)
+    return ring.inverse(ring.sub(alpha(i), alpha(j)))

@@ -1,98 +1,106 @@
-"""All parties' vectors at once: deals, collects and opens what in a ceremony no party ever holds together."""
+"""Whole networks of a group in one process, over real sockets and TLS, for tests."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
-from random import Random
-from types import ModuleType
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
 
-from dkg_node.algebra import kernel
-from dkg_node.algebra.encoding import digest
-from dkg_node.algebra.ring import Element, Ring, alpha
-from dkg_node.algebra.twin.sets import sets_of
-from dkg_node.algebra.twin.words import read_elements, write_elements
+from dkg_node.protocols.session import Exchange, Group, Tag
+from dkg_node.testing.links import ManualClock, Proxy
+from dkg_node.transport.network import Boot, Limits, NetworkThread, Peer, PeerNetwork, PeerSettings, TlsIdentity
+
+SID = bytes(range(32))
+FAR = 600.0
+"""A deadline no honest exchange of a test comes near."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass
 class World:
-    """One implementation (kernel or twin), one group, one K. Handles have the contract's types, which both implement."""
+    """Networks of one group in one process, which share gRPC's thread."""
 
-    impl: ModuleType
-    n: int
-    t: int
-    k: int
+    group: Group
+    thread: NetworkThread
+    clock: ManualClock | None = None
+    networks: dict[int, PeerNetwork] = field(default_factory=dict)
+    proxies: dict[tuple[int, int], Proxy] = field(default_factory=dict)
+    tls: dict[int, TlsIdentity] = field(default_factory=dict)
+    boots: dict[int, int] = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)
+    sid: Mapping[int, bytes] = field(default_factory=dict)
+    round_timeout: float = 40.0
 
-    @property
-    def parties(self) -> range:
-        """All parties."""
-        return range(1, self.n + 1)
+    async def start(self, roles: list[int] | None = None) -> World:
+        """Start in order of index: a lower one listens before a higher one calls."""
+        for role in roles or list(self.group.roles):
+            await self.boot(role)
+        return self
 
-    @property
-    def ring(self) -> Ring:
-        """R of this K."""
-        return Ring(self.k)
+    async def boot(self, role: int, port: int = 0) -> PeerNetwork:
+        """Start a party (again), with fresh key and certificate."""
+        self.boots[role] = self.boots.get(role, 0) + 1
+        self.tls[role] = TlsIdentity.fresh(role, datetime.now(UTC))
+        settings = PeerSettings(
+            self.group, role, self.sid.get(role, SID), Boot(self.boots[role], self.boots[role].to_bytes(16, "big")),
+            self.tls[role], f"127.0.0.1:{port}", self.round_timeout, limits=self.limits,
+        )  # fmt: skip
+        network = PeerNetwork(settings, self.peers(role), clock=self.clock, thread=self.thread)
+        await network.start()
+        self.networks[role] = network
+        self.introduce()
+        return network
 
-    def keys(self, name: str = "") -> dict[int, kernel.Keys]:
-        """PRSS keys of all parties; the key of a set is a hash of ``name`` and the set."""
-        made = {i: b"".join(key_of(mask, name) for mask in sets_of(self.n, self.t, i)) for i in self.parties}
-        return {i: self.impl.Keys.from_bytes(self.n, self.t, i, data) for i, data in made.items()}
+    def peers(self, me: int) -> dict[int, Peer]:
+        return {
+            role: Peer("127.0.0.1", self.port(me, role), self.tls[role].certificate)
+            for role in self.tls
+            if role != me and (role in self.networks or role > me)
+        }
 
-    def shares(self, elements: Iterable[Element]) -> kernel.Shares:
-        """A handle with the elements."""
-        handle: kernel.Shares = self.impl.Shares.from_wire(self.k, write_elements(elements, self.k))
-        return handle
+    def port(self, me: int, role: int) -> int:
+        proxy = self.proxies.get((me, role))
+        if proxy is not None:
+            return proxy.port
+        return self.networks[role].port if role in self.networks else 1
 
-    def handles(self, vectors: Mapping[int, Sequence[Element]]) -> dict[int, kernel.Shares]:
-        """A handle a party."""
-        return {i: self.shares(vector) for i, vector in vectors.items()}
+    def introduce(self) -> None:
+        for role, network in self.networks.items():
+            network.update_peers(self.peers(role))
 
-    def wire(self, vectors: Mapping[int, Sequence[Element]]) -> dict[int, bytes]:
-        """Wire bytes a party."""
-        return {i: write_elements(vector, self.k) for i, vector in vectors.items()}
+    async def through_proxy(self, caller: int, listener: int) -> Proxy:
+        """Lead the link of two started parties through a proxy."""
+        proxy = await Proxy(self.networks[listener].port).start()
+        self.proxies[caller, listener] = proxy
+        self.networks[caller].update_peers(self.peers(caller))
+        return proxy
 
-    def deal(self, rng: Random, secrets: Sequence[Element], degree: int) -> dict[int, list[Element]]:
-        """Fresh sharings of exactly this degree (> 0): the top coefficient is a unit."""
-        inner = [[self.element(rng) for _ in range(degree - 1)] for _ in secrets]
-        polynomials = [[secret, *middle, self.unit(rng)] for secret, middle in zip(secrets, inner, strict=True)]
-        return {i: [self.ring.evaluate(f, alpha(i)) for f in polynomials] for i in self.parties}
+    async def connected(self) -> None:
+        """Wait until every pair of started parties has a stream."""
+        for role, network in self.networks.items():
+            await until(network, lambda network=network, role=role: network.connected() >= set(self.networks) - {role})
 
-    def element(self, rng: Random) -> Element:
-        """A uniform element."""
-        return self.ring.reduce(rng.getrandbits(self.k) for _ in range(4))
+    def open_all(self, segment: int = 0, slots: int = 8, seconds: float = FAR) -> None:
+        for network in self.networks.values():
+            network.open_segment(segment, [network.now() + seconds] * slots)
 
-    def unit(self, rng: Random) -> Element:
-        """A random unit."""
-        a, b, c, d = self.element(rng)
-        return (a | 1, b, c, d)
-
-    def base(self, rng: Random, count: int) -> list[Element]:
-        """Uniform elements of B."""
-        return [(rng.getrandbits(self.k), 0, 0, 0) for _ in range(count)]
-
-    def opened(self, shares: Mapping[int, kernel.Shares], degree: int) -> list[Element]:
-        """Secrets; AssertionError unless the shares of all these parties lie on polynomials of the degree."""
-        vectors = {i: elements_of(share) for i, share in shares.items()}
-        base = sorted(vectors)[: degree + 1]
-        return [
-            self._value({i: vector[m] for i, vector in vectors.items()}, base) for m in range(len(vectors[base[0]]))
-        ]
-
-    def _value(self, word: Mapping[int, Element], base: Sequence[int]) -> Element:
-        known = {i: word[i] for i in base}
-        off = [i for i in word if self.ring.interpolate(known, alpha(i)) != word[i]]
-        if off:
-            raise AssertionError(f"shares of {off} are not of degree {len(base) - 1}")
-        return self.ring.interpolate(known)
-
-
-@cache
-def key_of(mask: int, name: str) -> bytes:
-    """The key of a set."""
-    return digest("world", name, mask)
+    async def stop(self) -> None:
+        for network in self.networks.values():
+            await network.stop(linger=0)
+        for proxy in self.proxies.values():
+            await proxy.stop()
 
 
-def elements_of(shares: kernel.Shares) -> list[Element]:
-    """The elements behind a handle."""
-    return read_elements(shares.to_wire(), shares.k) or []
+async def until(network: PeerNetwork, condition: Callable[[], bool]) -> None:
+    """Wait for a condition on what a network tells about its peers."""
+    while not condition():
+        await network.status_change()
+
+
+def ask(
+    outgoing: Mapping[int, bytes], expect: Iterable[int], slot: int = 0, part: int = 0, **rules: Any
+) -> Exchange:  # fmt: skip
+    """Make an exchange in segment 0 (or ``segment``), with a generous limit."""
+    tag = Tag(rules.pop("segment", 0), slot, part)
+    return Exchange(tag, outgoing, frozenset(expect), rules.pop("limit", 1 << 26), **rules)
