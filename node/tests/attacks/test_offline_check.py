@@ -13,6 +13,7 @@ from dkg_node.algebra.ring import Element, Ring, alpha
 from dkg_node.errors import BatchFault, QuorumLost
 from dkg_node.offline.check import DIGITS, accepted, w_bytes
 from dkg_node.offline.chunk import Batch, Chunk
+from dkg_node.offline.labels import judged_state
 from dkg_node.offline.votes import Vote, encode_votes
 from dkg_node.protocols import broadcast
 from dkg_node.protocols.session import Group, Role, Session
@@ -217,18 +218,25 @@ def test_parties_that_speak_to_one_honest_party_only_split_nobody(group: Group) 
 
 
 class OtherList(Liars):
-    """Their W is under another list of openings: it belongs to another check."""
+    """Their W is under another list of openings, or under none: it belongs to another check."""
+
+    def __init__(self, listing: bytes | None, *corrupt: Role) -> None:
+        super().__init__("W", *corrupt)
+        self.listing = listing
 
     def send(self, move: Move) -> Outgoing:
         if move.slot != "W.1":
             return move.honest
         content = next(iter(move.honest.values()))[broadcast.SIGNATURE + STATE :]
-        message = signed_body(self.sessions[move.sender], "W", b"l" * STATE + content)
+        session = self.sessions[move.sender]
+        state = session.state if self.listing is None else judged_state(session.state, self.listing)
+        message = signed_body(session, "W", state + content)
         return dict.fromkeys(move.honest, message)
 
 
-def test_a_share_of_another_list_counts_as_none() -> None:
-    run = simulate_batch(Group(4, 1), BATCH, OtherList("W", 4))
+@pytest.mark.parametrize("listing", [None, b"l" * 32], ids=["no list", "another list"])
+def test_a_share_of_another_list_counts_as_none(listing: bytes | None) -> None:
+    run = simulate_batch(Group(4, 1), BATCH, OtherList(listing, 4))
     assert all(run.results[role].silent == {4} for role in (1, 2, 3))
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from dkg_node.algebra.kernel import Shares
-from dkg_node.offline.batch import BatchResult, Work, batch_slots, restored
+from dkg_node.offline.batch import BatchResult, Work, batch_slots, restored, run_batch
 from dkg_node.offline.chunk import Batch, Chunk
 from dkg_node.offline.values import Drawn, ProductBlock, draw
-from dkg_node.protocols.session import Group, Role, Session
+from dkg_node.protocols.session import Group, Role, Session, Tag
 from dkg_node.protocols.state import PublicState
 from dkg_node.protocols.store import MemoryStore
 from dkg_node.testing.batches import SEGMENT, base_values, dealt_keys, revealed, simulate_batch
@@ -118,6 +118,38 @@ def test_all_parties_end_with_one_public_list_and_nobody_silent() -> None:
     assert [c.post.king for c in run.results[1].opened] == [1, 2]
 
 
+class Watched(Lockstep[BatchResult]):
+    """Notes every message that somebody waits for and nobody sends."""
+
+    def __init__(self, group: Group) -> None:
+        super().__init__(group)
+        self.vain: list[tuple[Tag, Role, Role]] = []
+
+    def _deliver(self, tag: Tag) -> None:
+        waiting = self._pending[tag]
+        for role, (_, request) in waiting.items():
+            sent = {peer for peer, (_, other) in waiting.items() if role in other.outgoing}
+            self.vain += [(tag, role, peer) for peer in request.expect - sent]
+        super()._deliver(tag)
+
+
+def test_nobody_waits_for_what_nobody_sends_and_nobody_holds_openings_that_nobody_lacks() -> None:
+    group, batch = SMALL[1], noise_batch(64, 3, 0)
+    watched = Watched(group)
+
+    async def program(session: Session) -> BatchResult:
+        keys = dealt_keys(group, session.me)
+        return await run_batch(
+            session.enter(SEGMENT, batch_slots(group, batch)), keys, batch, MemoryStore(), PublicState()
+        )
+
+    run = watched.run(program)
+    assert not watched.vain
+    hashes = {c.digest for c in run.results[1].opened}
+    assert len(hashes) == 2
+    assert not any(hashes & set(link.bodies) for link in watched.links.values())
+
+
 def test_more_chunks_than_fit_in_flight_all_get_done_in_order() -> None:
     group = SMALL[0]
     batch = noise_batch(64, *range(20), groups=1)
@@ -152,8 +184,6 @@ def test_results_can_be_derived_again_from_keys_list_and_stored_values() -> None
     lockstep = Lockstep[BatchResult](group)
 
     async def program(session: Session) -> BatchResult:
-        from dkg_node.offline.batch import run_batch  # noqa: PLC0415 - the run under test
-
         entered = session.enter(SEGMENT, batch_slots(group, batch))
         keys = dealt_keys(group, session.me)
         return await run_batch(entered, keys, batch, stores[session.me], PublicState())
