@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from dkg_node.offline.chunk import Batch
     from dkg_node.protocols.session import Group
 
-# Core-seconds of one party a base value, by (n, K): drawing, squaring, masks, its part of the kings' sums, root finding.
-# Measured on full chunks of all kinds, the slowest kind, one core of a two-core cloud machine, portable kernel (ns, K=64
-# and K=128): 4/1 48, 120; 7/2 63, 128; 10/3 152, 324; 13/4 837, 1534. Four times that, so that a deadline is no race.
+# Core-seconds of one party a base value, by (n, K): drawing, squaring, masks, its part of the kings' sums, roots.
+# Measured on full chunks, the slowest kind of each, one core of a two-core cloud machine, portable kernel, in ns (K=64,
+# K=128): 4/1 48, 120; 7/2 63, 128; 10/3 152, 324; 13/4 837, 1534. Four times that, so that a deadline is no race.
 OPEN_SECONDS = {
     (4, 64): 0.2e-6,
     (4, 128): 0.5e-6,
