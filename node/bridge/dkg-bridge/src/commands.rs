@@ -101,7 +101,7 @@ fn run_self_test(rest: &[String]) -> Outcome<String> {
     let keyset = load(&options.path("keyset")?)?;
     let client_key = load(&options.path("client-key")?)?;
     let cases = usize::try_from(cases).unwrap_or(usize::MAX);
-    let report = self_test::run(&keyset, &client_key, cases, seed)?;
+    let report = self_test::run(keyset, &client_key, cases, seed)?;
     if report.passed() {
         return Ok(report.json().to_string());
     }

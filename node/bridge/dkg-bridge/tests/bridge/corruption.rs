@@ -41,7 +41,7 @@ fn verdicts_on_spoilt_bodies() -> Vec<(&'static str, bool)> {
         spoil(&path, key.word_bits / 8);
         assemble(&scratch, "test", SEED, "ref", "out").expect("assembles");
         let keyset: CompressedXofKeySet = load(&scratch.path("out").join("keyset.bin")).expect("loads");
-        let report = self_test::run(&keyset, &client_key, 20, 1).expect("conforms");
+        let report = self_test::run(keyset, &client_key, 20, 1).expect("conforms");
         verdicts.push((key.name, report.passed()));
         fs::write(&path, whole).expect("writable");
     }
@@ -123,11 +123,11 @@ fn wrong_first_index_of_a_key_is_found_though_the_whole_set_computes() {
     let client_key: ClientKey = load(&scratch.path("client_key.bin")).expect("loads");
     for shift in [with_shifted_public_key, with_shifted_casting_key] {
         let keyset: CompressedXofKeySet = load(&path).expect("loads");
-        let report = self_test::run(&shift(keyset), &client_key, 3, 1).expect("conforms");
+        let report = self_test::run(shift(keyset), &client_key, 3, 1).expect("conforms");
         assert!(report.complaint().ends_with("wrong results: single_key_decompression 1 of 1"), "{}", report.json());
     }
     let keyset: CompressedXofKeySet = load(&path).expect("loads");
-    assert!(self_test::run(&keyset, &client_key, 3, 1).expect("conforms").passed());
+    assert!(self_test::run(keyset, &client_key, 3, 1).expect("conforms").passed());
 }
 
 #[test]
