@@ -9,7 +9,7 @@ import pytest
 from hypothesis import settings
 
 from dkg_node.algebra import kernel, twin
-from dkg_node.testing.world import World
+from dkg_node.testing.dealing import World
 
 settings.register_profile("algebra", max_examples=15, deadline=None, derandomize=True)
 settings.load_profile("algebra")

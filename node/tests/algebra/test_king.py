@@ -14,7 +14,7 @@ from dkg_node.algebra.ring import Element
 from dkg_node.algebra.twin.sets import all_sets, members
 from dkg_node.algebra.twin.trim import Trim
 from dkg_node.algebra.twin.words import aes_key, read_elements, stream
-from dkg_node.testing.world import World, key_of
+from dkg_node.testing.dealing import World, key_of
 
 WEIGHTS = [0, 1, 7, 8, 20, 45, 0]
 

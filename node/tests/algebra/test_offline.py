@@ -13,7 +13,7 @@ from dkg_node.algebra import kernel
 from dkg_node.algebra.ring import Element
 from dkg_node.algebra.twin.offline import even_root
 from dkg_node.algebra.twin.trim import Trim
-from dkg_node.testing.world import World
+from dkg_node.testing.dealing import World
 
 CHI = bytes(range(16))
 LABEL = b"a"

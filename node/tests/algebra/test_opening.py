@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from dkg_node.algebra import kernel
 from dkg_node.algebra.ring import ONE, Element, alpha
 from dkg_node.algebra.twin.words import write_elements
-from dkg_node.testing.world import World
+from dkg_node.testing.dealing import World
 
 Vectors = dict[int, list[Element]]
 

@@ -10,7 +10,7 @@ from dkg_node.algebra.encoding import kdf
 from dkg_node.algebra.ring import ZERO
 from dkg_node.algebra.twin.sets import all_sets, constants
 from dkg_node.algebra.twin.words import aes_key, signed_limbs, split, stream
-from dkg_node.testing.world import World, elements_of, key_of
+from dkg_node.testing.dealing import World, elements_of, key_of
 
 LABEL = b"label"
 COUNT = 5
