@@ -8,11 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dkg_node.algebra import kernel
+from dkg_node.algebra.ring import Ring
 from dkg_node.errors import ProtocolError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
+    from dkg_node.algebra.ring import Element
     from dkg_node.keygen.parameters import ParameterSet
     from dkg_node.protocols.session import Group, Role
 
@@ -23,19 +25,45 @@ WORD = 128 // 8
 def reconstruct(group: Group, params: ParameterSet, shares: Mapping[Role, bytes]) -> bytes:
     """Key bits of the set, one byte 0 or 1 each, in the order of SEGMENTS.
 
-    ``shares``: wire bytes of ``KeyShares.all`` of at least 2t+1 parties; up to t wrong ones are corrected.
+    ``shares``: wire bytes of ``KeyShares.all``. Of 2t+1 parties or more, as many wrong ones are corrected as leave 2t+1
+    that agree; of t+1 to 2t parties nothing is corrected, and a wrong one is found only by the values being no bits.
     ProtocolError, naming the parties whose length is wrong, when too few agree or a value is no bit.
     """
     length = params.key_bits * ELEMENT
     short = {role for role, data in shares.items() if len(data) != length}
     usable = {role: data for role, data in shares.items() if role not in short}
-    opened = kernel.robust_open(group.n, group.t, 128, usable) if len(usable) >= group.degree2_quorum else None
+    if len(usable) <= group.t:
+        raise ProtocolError(
+            f"{len(usable)} shares of the right length are too few: bring those of {group.t + 1} parties", short
+        )
+    if len(usable) < group.degree2_quorum:
+        return _bits(_interpolated(group, usable), params.key_bits)
+    opened = kernel.robust_open(group.n, group.t, 128, usable)
     if opened is None:
         raise ProtocolError(
-            f"shares of {len(usable)} parties don't give a key: bring the right shares of {group.degree2_quorum}", short
+            f"the shares of {len(usable)} parties contradict each other: leave out those that are not of this key",
+            short,
         )
-    values, _ = opened
-    return _bits(values, params.key_bits)
+    return _bits(opened[0], params.key_bits)
+
+
+def _interpolated(group: Group, shares: Mapping[Role, bytes]) -> bytes:
+    """Values at 0 of the polynomials of degree t through the first t+1 shares."""
+    ring = Ring(128)
+    used = sorted(shares)[: group.t + 1]
+    weights = ring.lagrange(used)
+    columns = zip(*(_elements(shares[role]) for role in used), strict=True)
+    return b"".join(_wire(ring.dot(weights, column)) for column in columns)
+
+
+def _elements(data: bytes) -> Iterator[Element]:
+    for start in range(0, len(data), ELEMENT):
+        a, b, c, d = (int.from_bytes(data[start + WORD * j : start + WORD * (j + 1)], "little") for j in range(4))
+        yield a, b, c, d
+
+
+def _wire(element: Element) -> bytes:
+    return b"".join(word.to_bytes(WORD, "little") for word in element)
 
 
 def _bits(values: bytes, count: int) -> bytes:
