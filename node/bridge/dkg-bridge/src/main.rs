@@ -21,15 +21,13 @@ fn main() -> ExitCode {
             .unwrap_or("unknown reason");
         Err(Failure::Environment(format!("tfhe-rs gave up: {}", one_line(message))))
     });
-    match outcome {
-        // A reader that has gone away is no reason for a second message.
-        Ok(text) => match writeln!(std::io::stdout(), "{text}") {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(_) => ExitCode::from(4),
-        },
-        Err(failure) => {
-            let _ = writeln!(std::io::stderr(), "dkg-bridge: {failure}");
-            ExitCode::from(failure.exit_code())
-        }
-    }
+    let outcome = outcome.and_then(|text| {
+        writeln!(std::io::stdout(), "{text}")
+            .map_err(|error| Failure::Environment(format!("cannot print the result: {error}")))
+    });
+    let Err(failure) = outcome else {
+        return ExitCode::SUCCESS;
+    };
+    let _ = writeln!(std::io::stderr(), "dkg-bridge: {failure}");
+    ExitCode::from(failure.exit_code())
 }
