@@ -72,7 +72,7 @@ def test_thirteen_parties_make_the_same_noise(k: int) -> None:
     assert_noise_is_the_tuniform_of_the_parities(LARGE, noise_batch(k, 0, 17, groups=1))
 
 
-@pytest.mark.parametrize("group", [*SMALL, LARGE], ids=str)
+@pytest.mark.parametrize("group", [*SMALL, Group(10, 3), LARGE], ids=str)
 @pytest.mark.parametrize("k", [64, 128])
 def test_random_bits_are_the_parities_and_nothing_else(group: Group, k: int) -> None:
     batch = Batch(2, "bits", k, (Chunk(0, "bits", k, groups=5), Chunk(1, "bits", k, groups=1)))
@@ -91,7 +91,7 @@ def test_random_bits_are_balanced() -> None:
     assert abs(2 * sum(bits) - count) < 5 * count**0.5  # five standard deviations
 
 
-@pytest.mark.parametrize("group", [*SMALL, LARGE], ids=str)
+@pytest.mark.parametrize("group", [*SMALL, Group(10, 3), LARGE], ids=str)
 @pytest.mark.parametrize("k", [64, 128])
 def test_products_are_the_products_of_the_shared_rows_and_columns(group: Group, k: int) -> None:
     rows, cols = 3, 8
@@ -208,10 +208,10 @@ def test_thirteen_parties_send_no_more_than_the_design_allows_a_bit(k: int, most
     assert run.traffic.of("pull") == {}
     assert sum(run.traffic.of("v-by-hash").values()) == 0
     fixed = sum(sum(run.traffic.of(slot).values()) for slot in ("votes", "coin", "W"))
-    assert fixed / LARGE.n <= 250_000 + 12 * 33 * len(batch.chunks)  # a batch, whatever its size
+    assert fixed / LARGE.n <= 90_000 + 12 * 33 * len(batch.chunks)  # a batch, whatever its size
 
 
-@pytest.mark.parametrize("group", [*SMALL, LARGE], ids=str)
+@pytest.mark.parametrize("group", [*SMALL, Group(10, 3), LARGE], ids=str)
 @pytest.mark.parametrize("batch", [noise_batch(64, 17, 0), noise_batch(128, 3)], ids=["K64", "K128"])
 def test_no_slot_carries_more_than_its_deadline_counts_on(group: Group, batch: Batch) -> None:
     run = simulate_batch(group, batch)

@@ -83,6 +83,16 @@ def test_one_forged_element_does_not_pass_all_digits(chunk: Chunk, delta: int) -
     assert not opened.passes(opened.forged((0, delta)), b"k" * 16, DIGITS)
 
 
+@pytest.mark.parametrize("weight", range(4))
+def test_the_highest_bit_that_is_opened_counts_at_every_weight(weight: int) -> None:
+    """2^weight * 2 * 2^(K-weight-2) = 2^(K-1) is not zero, so trimming leaves no room for a lie."""
+    opened = Opened(CHUNKS[0])
+    wrong = bytearray(opened.v)
+    top = 64 - weight - 2
+    wrong[32 * weight + top // 8] ^= 1 << top % 8
+    assert not opened.passes(bytes(wrong), b"k" * 16, DIGITS)
+
+
 @pytest.mark.parametrize("changes", [((0, 1),), ((0, 1 << 62),), ((0, 5), (1, -5))], ids=["unit", "top bit", "pair"])
 def test_with_one_digit_a_forgery_passes_about_one_time_in_sixteen(changes: tuple[tuple[int, int], ...]) -> None:
     opened = Opened(Chunk(0, "bits", 64, groups=2))
