@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from dkg_node.algebra.kernel import Shares
 from dkg_node.errors import BatchFault, ProtocolError, QuorumLost
 from dkg_node.offline import labels
-from dkg_node.offline.check import DIGITS, accepted, w_bytes, w_of_chunk
+from dkg_node.offline.check import DIGITS, accepted, read_w, w_bytes, w_of_chunk
 from dkg_node.offline.king import Post, add_up, assign, collect, own_y, spread
 from dkg_node.offline.slots import batch_slots, votes_limit
 from dkg_node.offline.values import ProductBlock, draw, finish, to_open
@@ -109,7 +109,7 @@ async def run_batch(session: Session, keys: Keys, batch: Batch, store: ObjectSto
     listing = labels.list_digest(session, batch, generation, [(c.post.chunk, c.digest) for c in opened])
     outputs = await check_batch(session, keys, work, opened, listing, [draft.s for draft in drafts])
     results = tuple(draft.result for draft in drafts if draft.result is not None)
-    spoke = set(votes) & {role for role, body in outputs.items() if body is not None}
+    spoke = set(votes) & set(read_w(batch.k, outputs))
     return BatchResult(batch, generation, results, opened, listing, session.active - spoke)
 
 

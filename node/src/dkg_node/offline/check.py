@@ -51,13 +51,18 @@ def masked_sums(
     return None if sums is None else sums.add(kernel.przs(keys, zero, chunk.k, digits))
 
 
+def read_w(k: int, outputs: Mapping[Role, bytes | None]) -> dict[Role, bytes]:
+    """The check shares of everybody whose Broadcast output can be read; one of a wrong length is as good as none."""
+    return {role: body for role, body in outputs.items() if body is not None and len(body) == w_bytes(k)}
+
+
 def accepted(group: Group, k: int, outputs: Mapping[Role, bytes | None], active: frozenset[Role]) -> bool:
     """Whether the W of all parties that spoke lie, digit for digit, on degree-2t polynomials with value 0 at 0.
 
-    ``outputs`` are Broadcast outputs; one of a wrong length is as good as none. QuorumLost, naming the silent, when
-    fewer than n-t are left: 2t+1 shares and a zero fit whatever is sent.
+    ``outputs`` are Broadcast outputs. QuorumLost, naming the silent, when fewer than n-t can be read: 2t+1 shares and a
+    zero fit whatever is sent.
     """
-    spoken = {role: body for role, body in outputs.items() if body is not None and len(body) == w_bytes(k)}
+    spoken = read_w(k, outputs)
     if len(spoken) < group.quorum:
         raise QuorumLost(
             "fewer than n-t parties took part in the check; bring the silent ones back", active - set(spoken)
