@@ -64,7 +64,7 @@ pub fn random() -> Result<Zeroizing<[u8; 32]>> {
     Ok(bytes)
 }
 
-/// Seal `content` after `head` (public bytes that start the blob).
+/// Seal `content`: salt and frames.
 ///
 /// # Errors
 /// `Misuse` when there is no randomness.
