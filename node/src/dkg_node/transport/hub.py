@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -67,7 +67,7 @@ class _CallPipe:
         self._call = call
 
     async def read(self) -> bytes | None:
-        data = await self._call.read()
+        data: object = await self._call.read()
         return data if isinstance(data, bytes) else None  # gRPC gives EOF, an object
 
     async def write(self, data: bytes) -> None:
@@ -81,7 +81,7 @@ class _ServedPipe:
         self._context = context
 
     async def read(self) -> bytes | None:
-        data = await self._context.read()
+        data: object = await self._context.read()
         return data if isinstance(data, bytes) else None  # gRPC gives EOF, an object
 
     async def write(self, data: bytes) -> None:
@@ -108,6 +108,7 @@ class Hub:
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
     _server: grpc.aio.Server | None = None
     _said: dict[Role, str] = field(default_factory=dict)
+    _stopping: bool = False
 
     async def start(self) -> None:
         """Listen and call. UsageError if the port can't be had."""
@@ -129,11 +130,13 @@ class Hub:
             async with asyncio.timeout(linger):
                 while any(self.lines[role].channel.backlog for role in self._streams):  # noqa: ASYNC110 - once, at the end
                     await asyncio.sleep(0.02)
-        for task in [*self._tasks, *(stream.task for stream in self._streams.values())]:
+        self._stopping = True
+        streams = list(self._streams.values())
+        for task in [*self._tasks, *(stream.task for stream in streams)]:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, *(stream.over.wait() for stream in streams), return_exceptions=True)
         if self._server is not None:
-            await self._server.stop(None)
+            await self._server.stop(1.0)
 
     def update(self, peers: Mapping[Role, Peer], pins: Mapping[Role, Pin]) -> None:
         """Take new addresses and pins; a stream whose certificate is pinned no more is cut."""
@@ -175,10 +178,10 @@ class Hub:
                 async with asyncio.timeout(pause if pin is not None else None):
                     await self._changed[role].wait()
 
-    async def _guard(self, role: Role, stream: Awaitable[None]) -> None:
-        """Wait for a stream's end and say why it ended. Only the own cancellation goes on."""
+    async def _guard(self, role: Role, stream: Coroutine[Any, Any, None]) -> None:
+        """Run a stream in a task that others may cancel, say why it ended. Only the own cancellation goes on."""
         try:
-            await stream
+            await asyncio.ensure_future(stream)
             self._down(role, f"party {role} ended the stream")
         except StreamEnd as end:
             self.damaged += end.damaged
@@ -205,13 +208,8 @@ class Hub:
         async with grpc.aio.secure_channel(target, client_credentials(self.own, pin), options) as channel:
             method: grpc.aio.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(f"/{SERVICE}/{METHOD}")
             call = method()
-            pipe = _CallPipe(call)
-            task = asyncio.ensure_future(self._converse(role, pin, pipe, first=True))
             try:
-                await task
-            except asyncio.CancelledError:
-                task.cancel()
-                raise
+                await self._converse(role, pin, _CallPipe(call), first=True)
             finally:
                 call.cancel()
 
@@ -254,7 +252,7 @@ class Hub:
             mine.over.set()
 
     def _down(self, role: Role, reason: str) -> None:
-        if self._said.get(role) != reason:
+        if self._said.get(role) != reason and not self._stopping:
             _LOG.warning("%s", reason)
         self._said[role] = reason
         self.tell(role, False, reason)  # noqa: FBT003 - not connected

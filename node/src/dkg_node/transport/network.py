@@ -288,6 +288,10 @@ class PeerNetwork:
         self._status_changed.clear()
         await self._status_changed.wait()
 
+    def backlog(self, role: Role) -> int:
+        """Bytes sent to a peer that it has not acknowledged."""
+        return self._flow.backlog(role)
+
     def traffic(self) -> Sequence[Traffic]:
         """Bytes by peer, segment and slot."""
         return self._meter.rows()
