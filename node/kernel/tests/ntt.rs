@@ -81,7 +81,7 @@ fn broken_shapes_are_refused() {
     let poly = Spectrum::new(&[[1u64, 0, 0, 0]; 8]).unwrap();
     let other = Spectrum::new(&[[1u64, 0, 0, 0]; 4]).unwrap();
     assert!(Spectrum::new(&[[0u64; 4]; 3]).is_err() && Spectrum::new::<u64>(&[]).is_err());
-    assert!(Spectrum::new(&[[0u64; 4]; 8192]).is_err());
+    assert!(Spectrum::new(&vec![[0u64; 4]; 8192]).is_err());
     assert!(negacyclic::<u64>(&[0; 64], &[]).is_err());
     assert!(negacyclic::<u64>(&[0; 63], &[&poly]).is_err());
     assert!(negacyclic::<u64>(&[0; 96], &[&poly, &other]).is_err());

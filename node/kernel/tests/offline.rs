@@ -56,8 +56,8 @@ fn run<W: Word>(shape: Shape) -> Run<W> {
     let senders = (first..=shape.n).fold(0u16, |mask, party| mask | 1 << (party - 1));
     let opening = Opening { senders, king: first, attempt: 2 };
     let trim = Trim::new::<W>(&WEIGHTS, false).unwrap();
-    let share = |i: usize| king_share(&squares[i - 1], &keys[i - 1], opening, &trim).unwrap();
-    let messages: Vec<Vec<u8>> = (first..=shape.n).map(share).collect();
+    let send = |i: usize| king_share(&squares[i - 1], &keys[i - 1], opening, &trim).unwrap();
+    let messages: Vec<Vec<u8>> = (first..=shape.n).map(send).collect();
     let v = king_sum::<W>(&messages, COUNT / 4, &WEIGHTS, true).unwrap().unwrap();
     Run { shape, a, squares, v, messages }
 }
@@ -209,6 +209,7 @@ fn check_sums_are_the_challenged_sums_of_the_defects() {
 }
 
 #[test]
+#[allow(clippy::many_single_char_names)] // the names of the design
 fn an_opened_product_less_its_mask_is_the_product() {
     let mut draw = Draw(24);
     let (x, y): (Vec<u64>, Vec<u64>) = ((0..3).map(|_| draw.next()).collect(), (0..8).map(|_| draw.next()).collect());
