@@ -6,14 +6,17 @@ from collections.abc import Sequence
 from random import Random
 
 import pytest
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES128
+from cryptography.hazmat.primitives.ciphers.modes import ECB
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dkg_node.algebra import kernel
-from dkg_node.algebra.ring import Element
+from dkg_node.algebra.ring import Element, alpha
 from dkg_node.algebra.twin.offline import even_root
 from dkg_node.algebra.twin.trim import Trim
-from dkg_node.testing.dealing import World
+from dkg_node.testing.dealing import World, elements_of
 
 CHI = bytes(range(16))
 LABEL = b"a"
@@ -174,6 +177,18 @@ def test_a_forged_element_passes_a_digit_iff_its_challenge_is_zero(small: World)
         passed += sum(not any(w[d * width : (d + 1) * width]) for d in range(digits))
     # 1,280 digits, 80 expected, standard deviation 8.7.
     assert 45 <= passed <= 115
+
+
+@given(st.binary(min_size=16, max_size=16), st.integers(0, 40))
+def test_challenges_are_the_nibbles_of_the_counter_blocks(small: World, key: bytes, m: int) -> None:
+    """Element m is 1, all others 0: W_d is chi_{m,d}, nibble d of block m, the low one of byte 0 first."""
+    s = small.shares([(int(at == m), 0, 0, 0) for at in range(m + 2)])
+    v = bytes((m + 2) * small.k // 2)
+    w = elements_of(small.impl.check_shares(s, v, key, 32, [0], bits=False))
+    encryptor = Cipher(AES128(key), ECB()).encryptor()  # noqa: S305 - one block
+    block = encryptor.update(m.to_bytes(16, "little"))
+    nibbles = [int(digit, 16) for byte in block for digit in reversed(f"{byte:02x}")]
+    assert w == [alpha(nibble) for nibble in nibbles]
 
 
 @given(st.binary(min_size=16, max_size=16), st.integers(1, 32))

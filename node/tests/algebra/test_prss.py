@@ -9,7 +9,7 @@ import pytest
 from dkg_node.algebra.encoding import kdf
 from dkg_node.algebra.ring import ZERO
 from dkg_node.algebra.twin.sets import all_sets, constants
-from dkg_node.algebra.twin.words import aes_key, signed_limbs, split, stream
+from dkg_node.algebra.twin.words import aes_key, split, stream
 from dkg_node.testing.dealing import World, elements_of, key_of
 
 LABEL = b"label"
@@ -23,7 +23,8 @@ def expected(world: World, label: bytes, start: int) -> list[int]:
     for mask in all_sets(world.n, world.t):
         words = split(stream(aes_key(key_of(mask, ""), label), start * width, COUNT * width), width)
         for v, word in enumerate(words):
-            totals[v] += constants(world.n, mask).unit * signed_limbs(word)
+            limbs = [int.from_bytes(word[q : q + 2], "little", signed=True) for q in range(0, width, 2)]
+            totals[v] += constants(world.n, mask).unit * sum(limb << 16 * q for q, limb in enumerate(limbs))
     return [total % (1 << world.k) for total in totals]
 
 
