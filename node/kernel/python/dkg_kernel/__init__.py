@@ -1,5 +1,7 @@
 """The kernel: arithmetic over R = GR(2^K, 4) on secret vectors behind handles (documented in the stub file)."""
 
+from typing import TypeAlias
+
 from dkg_kernel._kernel import (
     Contributions,
     Keys,
@@ -26,7 +28,10 @@ from dkg_kernel._kernel import (
     square_plus,
 )
 
+Buffer: TypeAlias = bytes | bytearray | memoryview
+
 __all__ = [
+    "Buffer",
     "Contributions",
     "Keys",
     "Secret",

@@ -18,7 +18,34 @@ Conventions, fixed here once (design 01 sections 1, 3, 4):
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias, final
+from typing import Self, TypeAlias, final
+
+__all__ = [
+    "Buffer",
+    "Contributions",
+    "Keys",
+    "Secret",
+    "Shares",
+    "Spectrum",
+    "beaver",
+    "bits_from_openings",
+    "canonical",
+    "check_shares",
+    "inner",
+    "king_share",
+    "king_sum",
+    "lies_on",
+    "mask_stream",
+    "negacyclic",
+    "noise_from_openings",
+    "products",
+    "products_from_openings",
+    "prss",
+    "prss_constants",
+    "przs",
+    "robust_open",
+    "square_plus",
+]
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 
@@ -47,7 +74,7 @@ class Contributions:
     Own values are KDF(seed, enc("rho", A, i)); others arrive from peers.
     """
 
-    def __init__(self, n: int, t: int, party: int, seed: Secret) -> None: ...
+    def __new__(cls, n: int, t: int, party: int, seed: Secret) -> Self: ...
     def message_for(self, peer: int) -> bytes:
         """Own rho of every set that contains both, increasing mask, 32 bytes each. The bytes are secret."""
     def receive(self, peer: int, message: Buffer) -> bool:
@@ -196,7 +223,7 @@ def beaver(p: Shares, x: Shares, y: Shares, eps: Buffer, delta: Buffer) -> Share
 class Spectrum:
     """Number-theoretic transform of a secret polynomial's four share coordinates."""
 
-    def __init__(self, poly: Shares) -> None:
+    def __new__(cls, poly: Shares) -> Self:
         """N = len(poly), a power of two up to 4096, element i = coefficient i; negacyclic mod X^N + 1."""
     @property
     def n(self) -> int: ...

@@ -37,14 +37,9 @@ macro_rules! opaque {
             fn __hash__(&self) -> PyResult<isize> {
                 Err($crate::binding::refuse("hash"))
             }
-            fn __copy__(&self) -> PyResult<()> {
-                Err($crate::binding::refuse("copy"))
-            }
-            fn __deepcopy__(&self, _memo: &Bound<'_, PyAny>) -> PyResult<()> {
-                Err($crate::binding::refuse("copy"))
-            }
+            // The door of pickle and of the copy module.
             fn __reduce_ex__(&self, _protocol: i32) -> PyResult<()> {
-                Err($crate::binding::refuse("pickle"))
+                Err($crate::binding::refuse("copy or pickle"))
             }
         }
     };
