@@ -111,6 +111,13 @@ def test_wrong_shares_of_t_parties_are_corrected_and_their_senders_named(group: 
     assert_same_key(group, done, corrupt, corrupt)
 
 
+@pytest.mark.parametrize("slot", OPENINGS)
+def test_liars_of_every_single_opening_are_named(slot: str) -> None:
+    group = Group(4, 1)
+    done = online_in_lockstep(group, TOY, dealt(group), Liars(group, {3: one_bit}, (slot,)))
+    assert_same_key(group, done, frozenset({3}), frozenset({3}))
+
+
 @pytest.mark.parametrize("group", GROUPS, ids=str)
 def test_t_silent_parties_are_done_without_and_not_named(group: Group) -> None:
     corrupt = frozenset(range(group.n - group.t + 1, group.n + 1))

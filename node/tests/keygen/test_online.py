@@ -9,7 +9,7 @@ import pytest
 
 from dkg_node.keygen.masks import blocks
 from dkg_node.keygen.online import key_slots, online_slots
-from dkg_node.keygen.parameters import PARAMETER_SETS, parameter_set
+from dkg_node.keygen.parameters import PARAMETER_SETS, ParameterSet, parameter_set
 from dkg_node.keygen.plan import plan_of
 from dkg_node.keygen.reconstruct import reconstruct
 from dkg_node.protocols.session import Group
@@ -18,13 +18,15 @@ from dkg_node.testing.ideal import Ideal, ideal
 from dkg_node.testing.online_runs import OnlineRun, online_in_lockstep
 
 GROUP = Group(4, 1)
+BOTH = {"lwe": 1, "oprf": 1}
+"""The one LWE bit and the one OPRF bit of ``test``: with 0 even a wrong sign would compute."""
 Dealt = tuple[str, Ideal, OnlineRun]
 
 
 @pytest.fixture(scope="module", params=["test", "core"])
 def dealt(request: pytest.FixtureRequest) -> Dealt:
     params = parameter_set(request.param)
-    given = ideal(GROUP, params, plan_of(params), seed=11)
+    given = ideal(GROUP, params, plan_of(params), 11, BOTH if params.insecure else {})
     return params.name, given, online_in_lockstep(GROUP, params, given)
 
 
@@ -65,14 +67,30 @@ def test_stock_tfhe_makes_the_same_key_but_for_noise(
     dealt: Dealt, bridge: Callable[..., dict[str, Any]], tmp_path: Path
 ) -> None:
     name, given, done = dealt
-    params = parameter_set(name)
+    assert_stock_makes_the_same(parameter_set(name), given, done, bridge, tmp_path)
+
+
+@pytest.mark.parametrize(("lwe", "oprf"), [(0, 1), (1, 0)])
+def test_stock_tfhe_tells_the_small_keys_apart(
+    lwe: int, oprf: int, bridge: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    """With equal bits the one-bit LWE and OPRF keys of ``test`` could stand in for each other unnoticed."""
+    params = parameter_set("test")
+    given = ideal(GROUP, params, plan_of(params), 12, {"lwe": lwe, "oprf": oprf})
+    done = online_in_lockstep(GROUP, params, given)
+    assert_stock_makes_the_same(params, given, done, bridge, tmp_path)
+
+
+def assert_stock_makes_the_same(
+    params: ParameterSet, given: Ideal, done: OnlineRun, bridge: Callable[..., dict[str, Any]], at: Path
+) -> None:
     seed = done.run.results[1].seed
-    (tmp_path / "bits").write_bytes(given.secrets.bits.tobytes())
-    arguments = ("--parameter-set", name, "--key-bits", tmp_path / "bits", "--seed", seed.hex())
-    bridge("stock-reference", *arguments, "--out", tmp_path)
+    (at / "bits").write_bytes(given.secrets.bits.tobytes())
+    arguments = ("--parameter-set", params.name, "--key-bits", at / "bits", "--seed", seed.hex())
+    bridge("stock-reference", *arguments, "--out", at)
     for spec in params.keys:
         ours = slow_keys.words(done.sinks[1].bodies[spec.name], spec.word_bits)
-        stock = slow_keys.words((tmp_path / f"{spec.name}.bodies").read_bytes(), spec.word_bits)
+        stock = slow_keys.words((at / f"{spec.name}.bodies").read_bytes(), spec.word_bits)
         difference = slow_keys.wrapped(ours - stock, spec.word_bits)
         assert np.abs(slow_keys.signed(difference, spec.word_bits)).max() <= 2 << spec.width, spec.name
 

@@ -70,6 +70,26 @@ def test_test_set_has_all_keys_and_the_counts_made_by_hand() -> None:
     assert list(params.segments.values()) == [512, 1, 256, 256, 256, 256, 1]
 
 
+def test_keys_tie_the_secrets_that_the_table_says() -> None:
+    ends = {
+        "compact_public_key": ("", "encryption", 64),
+        "compression_packing_ksk": ("glwe", "compression", 64),
+        "decompression_bsk": ("compression", "glwe", 64),
+        "ksk": ("glwe", "lwe", 64),
+        "bsk": ("lwe", "glwe", 64),
+        "modulus_switch_key": ("", "lwe", 64),
+        "sns_bsk": ("lwe", "sns", 128),
+        "sns_modulus_switch_key": ("", "lwe", 64),
+        "pksk": ("encryption", "lwe", 64),
+        "rerandomization_key": ("", "glwe", 64),
+        "sns_compression_packing_ksk": ("sns", "sns_compression", 128),
+        "oprf_bsk": ("oprf", "glwe", 64),
+    }
+    for params in PARAMETER_SETS.values():
+        for spec in params.keys:
+            assert (spec.source, spec.target, spec.word_bits) == ends[spec.name]
+
+
 def test_finest_level_comes_first() -> None:
     assert Decomposition(4, 3).factors(64) == (1 << 52, 1 << 56, 1 << 60)
 

@@ -72,6 +72,17 @@ def test_wrong_share_among_t_plus_1_is_no_key(group: Group) -> None:
         reconstruct(group, PARAMS, few)
 
 
+@pytest.mark.parametrize("group", GROUPS, ids=str)
+@pytest.mark.parametrize("which", [0, -1])
+def test_wrong_share_among_t_plus_2_to_2t_plus_1_is_refused(group: Group, which: int) -> None:
+    for count in range(group.t + 2, 2 * group.t + 2):
+        few = some(group, count)
+        wrong = list(few)[which]
+        few[wrong] = few[wrong][:-1] + bytes([few[wrong][-1] ^ 1])
+        with pytest.raises(ProtocolError, match="contradict"):
+            reconstruct(group, PARAMS, few)
+
+
 def test_share_of_another_length_is_left_out_and_named() -> None:
     group = Group(4, 1)
     every = shares(group)

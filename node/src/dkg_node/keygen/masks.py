@@ -75,6 +75,6 @@ def blocks(spec: KeySpec) -> Iterator[Block]:
 
 
 def block_masks(seed: bytes, block: Block) -> bytes:
-    """The masks of a block, row after row, words little endian. ``seed``: the 16-byte public XOF seed."""
+    """Masks of a block, row after row, words little endian. ``seed`` is the public XOF seed of 16 bytes."""
     row = block.spec.row_masks * block.spec.word_bits // 8
     return kernel.mask_stream(seed, block.spec.mask_offset + block.rows.start * row, len(block.rows) * row)

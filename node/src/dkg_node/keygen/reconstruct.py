@@ -12,7 +12,7 @@ from dkg_node.algebra.ring import Ring
 from dkg_node.errors import ProtocolError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from dkg_node.algebra.ring import Element
     from dkg_node.keygen.parameters import ParameterSet
@@ -26,7 +26,7 @@ def reconstruct(group: Group, params: ParameterSet, shares: Mapping[Role, bytes]
     """Key bits of the set, one byte 0 or 1 each, in the order of SEGMENTS.
 
     ``shares``: wire bytes of ``KeyShares.all``. Of 2t+1 parties or more, as many wrong ones are corrected as leave 2t+1
-    that agree; of t+1 to 2t parties nothing is corrected, and a wrong one is found only by the values being no bits.
+    that agree; of t+1 to 2t parties nothing is corrected, and of t+1 a wrong one shows only as values that are no bits.
     ProtocolError, naming the parties whose length is wrong, when too few agree or a value is no bit.
     """
     length = params.key_bits * ELEMENT
@@ -37,20 +37,28 @@ def reconstruct(group: Group, params: ParameterSet, shares: Mapping[Role, bytes]
             f"{len(usable)} shares of the right length are too few: bring those of {group.t + 1} parties", short
         )
     if len(usable) < group.degree2_quorum:
-        return _bits(_interpolated(group, usable), params.key_bits)
-    opened = kernel.robust_open(group.n, group.t, 128, usable)
-    if opened is None:
+        values = _agreeing(group, usable)
+    else:
+        opened = kernel.robust_open(group.n, group.t, 128, usable)
+        values = opened[0] if opened else None
+    if values is None:
         raise ProtocolError(
             f"the shares of {len(usable)} parties contradict each other: leave out those that are not of this key",
             short,
         )
-    return _bits(opened[0], params.key_bits)
+    return _bits(values, params.key_bits)
 
 
-def _interpolated(group: Group, shares: Mapping[Role, bytes]) -> bytes:
-    """Values at 0 of the polynomials of degree t through the first t+1 shares."""
+def _agreeing(group: Group, shares: Mapping[Role, bytes]) -> bytes | None:
+    """What the first and the last t+1 shares open to; None if it differs. Of at most 2t+1 shares they are all."""
+    roles = sorted(shares)
+    first, last = (_interpolated(used, shares) for used in (roles[: group.t + 1], roles[-group.t - 1 :]))
+    return first if first == last else None
+
+
+def _interpolated(used: Sequence[Role], shares: Mapping[Role, bytes]) -> bytes:
+    """Values at 0 of the polynomials through these shares."""
     ring = Ring(128)
-    used = sorted(shares)[: group.t + 1]
     weights = ring.lagrange(used)
     columns = zip(*(_elements(shares[role]) for role in used), strict=True)
     return b"".join(_wire(ring.dot(weights, column)) for column in columns)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from hashlib import sha256
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -133,12 +133,14 @@ def tuniform(random: np.random.Generator, width: int, count: int) -> NDArray[np.
     return random.integers(0, 2 << width, count) + random.integers(0, 2, count) - (1 << width)
 
 
-def ideal(group: Group, params: ParameterSet, plan: Plan, seed: int) -> Ideal:
-    """Deal everything the online phase of a set needs. Of an insecure set the LWE bits are 1."""
+def ideal(
+    group: Group, params: ParameterSet, plan: Plan, seed: int, ends: Mapping[str, int] = MappingProxyType({})
+) -> Ideal:
+    """Deal everything the online phase of a set needs. ``ends`` fixes the first bit of some secret keys."""
     dealer = Dealer(group, seed)
     bits = dealer.random.integers(0, 2, params.key_bits, dtype=np.uint8)
-    if params.insecure:  # a set with one LWE bit tells a wrong sign from a right one only if the bit is 1
-        bits[params.segment("lwe").start] = bits[params.segment("oprf").start] = 1
+    for segment, bit in ends.items():
+        bits[params.segment(segment).start] = bit
     spare = -len(bits) % PACK
     dealt = np.concatenate([bits, dealer.random.integers(0, 2, spare, dtype=np.uint8)]).astype(np.int64)
     noise = {
@@ -179,8 +181,3 @@ def _block(dealer: Dealer, rows: int, columns: int, k: int) -> dict[Role, Produc
     p = np.multiply.outer(x, y).reshape(-1)
     shares = dealer.packed(p, k), dealer.base(x, k), dealer.base(y, k)
     return {role: ProductBlock(*(part[role] for part in shares)) for role in dealer.group.roles}
-
-
-def label_seed(label: str) -> int:
-    """A dealer's seed out of a test's name."""
-    return int.from_bytes(sha256(label.encode()).digest()[:8], "little")
