@@ -6,8 +6,10 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from dkg_node.service.report_tool import si
+
 if TYPE_CHECKING:
-    from dkg_node_software.control_client import Item
+    from dkg_node.service.control_client import Item
 
 HEAD = f"{'party':>5}  {'phase':<34} {'done':>4}  {'bits/s':>9}  {'sent':>9}  {'ETA':>6}"
 REDRAW = 0.2
@@ -76,16 +78,6 @@ def row_of(item: Item) -> str:
     return (
         f"{item.phase:<34} {item.percent:>3}%  {si(item.bits_per_second):>9}  {si(item.sent_bytes) + 'B':>9}  {eta:>6}"
     )
-
-
-def si(number: int) -> str:
-    """A number with a decimal prefix."""
-    value, unit = float(number), ""
-    for unit in ("", "k", "M", "G"):
-        if value < 1000 or unit == "G":
-            break
-        value /= 1000
-    return f"{value:.3g}{unit}" if value < 999.5 else f"{value:.0f}{unit}"
 
 
 def duration(seconds: int) -> str:

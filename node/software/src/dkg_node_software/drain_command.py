@@ -32,9 +32,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 async def _drain(sockets: list[Path]) -> None:
-    from dkg_node_software.control_client import ControlClient  # noqa: PLC0415 - loads gRPC
+    from dkg_node.service.control_client import ControlClient  # noqa: PLC0415 - loads gRPC
 
-    clients = [ControlClient(int(path.stem), path, b"") for path in sockets]
+    clients = [ControlClient(path) for path in sockets]
     await asyncio.gather(*(client.drain() for client in clients))
     for client in clients:
         await client.close()

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dkg_api.enrolment import Enrolment, enrol
-from dkg_node.errors import QuorumLost
+from dkg_node.errors import DkgError, QuorumLost, UsageError
 from dkg_node.protocols.session import Group
 from dkg_node.sealing.files import write_atomic
-from dkg_node.service.command import DONE, NegativeVerdict
+from dkg_node.service.command import DONE, ENVIRONMENT, LOST, NEGATIVE, USAGE, EnvironmentFault, NegativeVerdict
+from dkg_node.service.control_client import ControlClient
+from dkg_node.service.report_tool import lines_of
 from dkg_node_software import collect, report
 from dkg_node_software.agreement import ATTEMPT, Agreement, Pace, agree
-from dkg_node_software.control_client import ControlClient
 from dkg_node_software.display import Display
 from dkg_node_software.layout import Layout
 from dkg_node_software.measure import measure
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 SETTLE = 0.1
-EVERYTHING = 100
 
 
 @dataclass(slots=True)
@@ -45,28 +46,56 @@ class Ends:
     codes: dict[int, int] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One local ceremony under way."""
+
+    wish: Wish
+    layout: Layout
+    group: Group
+    agreement: Agreement
+    processes: Processes
+    display: Display
+    ends: Ends = field(default_factory=Ends)
+
+    @property
+    def terms(self) -> Terms:
+        """What was agreed on."""
+        return self.agreement.terms
+
+
 async def launch(wish: Wish) -> int:
     """Run the ceremony; returns 0. Raises DkgError; whatever happens, no process stays behind but with --keep."""
+    run = await _prepare(wish)
+    keep = False
+    try:
+        clients = await _start(run)
+        await _watch(run, clients)
+        collected = await _harvest(run, clients)
+        keep = wish.keep
+    except DkgError:
+        report.write_failed(run.layout, run.terms, _unfinished(run))
+        raise
+    finally:
+        run.display.close()
+        if not keep:
+            await run.processes.stop()
+    return await _finish(run, collected)
+
+
+async def _prepare(wish: Wish) -> Run:
+    """Directories, terms, the notices on the screen."""
     layout, group = Layout(wish.out), Group(wish.parties, wish.threshold)
     layout.make(group.n)
     agreement = agree(wish.parameter_set, group, [await asyncio.to_thread(measure)], Pace(*wish.pace), wish.seed)
     write_atomic(layout.terms, _json(_signed_terms(agreement)))
     display = Display(group.n)
-    for line in _notices(agreement.terms, wish):
+    seeded = ["SEEDED RANDOMNESS: ANYBODY CAN REPEAT IT"] if wish.seed is not None else []
+    for line in (*agreement.terms.notices, "DEVELOPMENT SEALING", *seeded, f"terms {agreement.terms.digest.hex()}"):
         display.say(line)
     listen = {party: f"{HOST}:{peer_port(wish.base_port, party)}" for party in group.roles}
     processes = Processes(Start(layout, listen, wish.keep, wish.seed, wish.adversaries))
-    keep = False
-    try:
-        clients = await _start(agreement, processes, wish)
-        ends = await _watch(group, agreement.terms, processes, clients, display)
-        display.close()
-        collected = await _harvest(group, layout, agreement.terms, clients, ends)
-        keep = wish.keep
-    finally:
-        if not keep:
-            await processes.stop()
-    return await _finish(layout, agreement.terms, collected, ends, display)
+    return Run(wish, layout, group, agreement, processes, display)
 
 
 def _json(value: object) -> bytes:
@@ -78,32 +107,24 @@ def _signed_terms(agreement: Agreement) -> dict[str, object]:
     return {"terms": agreement.terms.as_json(), "signatures": signatures}
 
 
-def _notices(terms: Terms, wish: Wish) -> list[str]:
-    seeded = ["SEEDED RANDOMNESS: ANYBODY CAN REPEAT IT"] if wish.seed is not None else []
-    return [*terms.notices, "DEVELOPMENT SEALING", *seeded, f"terms {terms.digest.hex()}"]
-
-
-async def _start(agreement: Agreement, processes: Processes, wish: Wish) -> dict[int, ControlClient]:
+async def _start(run: Run) -> dict[int, ControlClient]:
     """Start all nodes, enrol the identities they made, tell everybody about everybody."""
-    parties = list(agreement.keys)
-    layout = processes.start.layout
+    agreement, parties = run.agreement, list(run.group.roles)
     peers: list[dict[str, object]] = [
-        {"index": party, "host": HOST, "peerPort": peer_port(wish.base_port, party), "certificate": None}
+        {"index": party, "host": HOST, "peerPort": peer_port(run.wish.base_port, party), "certificate": None}
         for party in parties
     ]
     for party in parties:
-        write_atomic(layout.desired_state(party), _json(_state(agreement, party, peers, [])))
-        await processes.launch(party)
-    found = await asyncio.gather(*(processes.identity(party) for party in parties))
-    enrolments = []
-    for party, peer, facts in zip(parties, peers, found, strict=True):
-        key = bytes.fromhex(facts["identity_key"])
-        enrolments.append(enrol(agreement.terms.digest, party, key, agreement.keys[party]))
+        write_atomic(run.layout.desired_state(party), _json(_state(agreement, party, peers, [])))
+        run.processes.launch(party)
+    found = await asyncio.gather(*(run.processes.identity(party) for party in parties))
+    keys = {party: bytes.fromhex(facts["identity_key"]) for party, facts in zip(parties, found, strict=True)}
+    enrolments = [enrol(agreement.terms.digest, party, key, agreement.keys[party]) for party, key in keys.items()]
+    for peer, facts in zip(peers, found, strict=True):
         peer["certificate"] = facts["certificate"]
     for party in parties:
-        write_atomic(layout.desired_state(party), _json(_state(agreement, party, peers, enrolments)))
-    keys = {enrolment.party: bytes.fromhex(enrolment.identity_key) for enrolment in enrolments}
-    return {party: ControlClient(party, processes.socket(party), keys[party]) for party in parties}
+        write_atomic(run.layout.desired_state(party), _json(_state(agreement, party, peers, enrolments)))
+    return {party: ControlClient(run.processes.socket(party), key) for party, key in keys.items()}
 
 
 def _state(
@@ -118,76 +139,81 @@ def _state(
     }
 
 
-async def _watch(
-    group: Group, terms: Terms, processes: Processes, clients: Mapping[int, ControlClient], display: Display
-) -> Ends:
+async def _watch(run: Run, clients: Mapping[int, ControlClient]) -> None:
     """Show progress until every party is done or stopped. QuorumLost as soon as more than t parties can't finish."""
-    ends = Ends()
-    news = asyncio.Event()
+    ends, news = run.ends, asyncio.Event()
 
     async def follow(party: int) -> None:
         async for item in clients[party].watch():
             ends.phases[party] = item.phase
-            display.update(party, item)
+            run.display.update(party, item)
             if item.state == "done":
                 ends.done.add(party)
                 news.set()
                 return
 
     async def mourn(party: int) -> None:
-        ends.codes[party] = await processes.running[party].wait()
+        ends.codes[party] = await run.processes.ended(party)
         if party not in ends.done:
-            ends.stopped[party] = processes.last_words(party)
-            display.gone(party, ends.stopped[party])
+            ends.stopped[party] = run.processes.last_words(party)
+            run.display.gone(party, ends.stopped[party])
         news.set()
 
-    tasks = [asyncio.create_task(one(party)) for party in group.roles for one in (follow, mourn)]
+    tasks = [asyncio.create_task(one(party)) for party in run.group.roles for one in (follow, mourn)]
     try:
-        while len(ends.done) + len(ends.stopped) < group.n:
-            patience = (terms.round_timeout + terms.start_grace) / 1000 if len(ends.done) >= group.quorum else None
+        while len(ends.done) + len(ends.stopped) < run.group.n:
             news.clear()
             try:
-                await asyncio.wait_for(news.wait(), patience)
+                await asyncio.wait_for(news.wait(), _patience(run))
             except TimeoutError:
                 break
-            if len(ends.stopped) > group.t:
+            if len(ends.stopped) > run.group.t:
                 await asyncio.sleep(SETTLE)
                 raise _lost(ends)
     finally:
         for task in tasks:
             task.cancel()
-    return ends
 
 
-def _lost(ends: Ends) -> QuorumLost | NegativeVerdict:
-    """More than t parties stopped: why, in the words of the one that said most."""
-    spoken = [words for party, words in sorted(ends.stopped.items()) if ends.codes[party] > 0]
-    words = max(set(spoken), key=spoken.count) if spoken else next(iter(ends.stopped.values()))
+def _patience(run: Run) -> float | None:
+    """How long to wait for the next party: with n-t done, no longer than the terms grant a late one."""
+    enough = len(run.ends.done) >= run.group.quorum
+    return (run.terms.round_timeout + run.terms.start_grace) / 1000 if enough else None
+
+
+def _lost(ends: Ends) -> DkgError:
+    """More than t parties stopped: why, in the words most of them used, and with their exit code's meaning."""
+    spoken = {party: words for party, words in sorted(ends.stopped.items()) if ends.codes[party] > 0}
+    words = Counter(spoken.values()).most_common(1)[0][0] if spoken else next(iter(ends.stopped.values()))
+    code = next((ends.codes[party] for party, said in spoken.items() if said == words), LOST)
     text = f"parties {sorted(ends.stopped)} stopped: {words}"
-    if any(code == 1 for code in ends.codes.values()):
-        return NegativeVerdict(text)
-    return QuorumLost(text, ends.stopped)
+    kinds: dict[int, type[DkgError]] = {NEGATIVE: NegativeVerdict, USAGE: UsageError, ENVIRONMENT: EnvironmentFault}
+    return kinds[code](text) if code in kinds else QuorumLost(text, ends.stopped)
 
 
-async def _harvest(
-    group: Group, layout: Layout, terms: Terms, clients: Mapping[int, ControlClient], ends: Ends
-) -> Collected:
+def _unfinished(run: Run) -> dict[int, str]:
+    """Parties that did not finish, with the phase they were last seen in."""
+    return {party: run.ends.phases.get(party, "start") for party in run.group.roles if party not in run.ends.done}
+
+
+async def _harvest(run: Run, clients: Mapping[int, ControlClient]) -> Collected:
     """Fetch what the parties that finished made; all digests must be equal."""
-    if len(ends.done) < group.quorum:
-        raise _lost(ends)
-    for party in ends.stopped:
-        collect.keep_transcript(layout, party)
-    return await collect.collect(layout, terms, {party: clients[party] for party in sorted(ends.done)})
+    for party in run.ends.stopped:
+        collect.keep_transcript(run.layout, party)
+    return await collect.collect(run.layout, run.terms, {party: clients[party] for party in sorted(run.ends.done)})
 
 
-async def _finish(layout: Layout, terms: Terms, collected: Collected, ends: Ends, display: Display) -> int:
+async def _finish(run: Run, collected: Collected) -> int:
     """After the run has ended: the self-check on the reconstructed key, the report, the summary."""
-    checked = await self_check(layout, terms, display.say)
-    unfinished = {party: ends.phases.get(party, "start") for party in range(1, terms.n + 1) if party not in ends.done}
-    written = report.write(layout, terms, collected, unfinished, checked)
-    collect.tidy(layout, terms.n)
-    for line in report.summary(written, terms):
-        display.say(line)
+    say = run.display.say
+    checked = await self_check(run.layout, run.terms, say)
+    written = report.write(run.layout, run.terms, collected, _unfinished(run), checked)
+    if run.wish.keep:
+        say(f"nodes keep running; end them with: dkg-software drain {run.processes.sockets}")
+    else:
+        collect.tidy(run.layout, run.terms.n)
+    for line in lines_of(written):
+        say(line)
     if not checked.passed:
         raise NegativeVerdict("the self-check failed: stock tfhe-rs does not compute with this key; do not use it")
     return DONE

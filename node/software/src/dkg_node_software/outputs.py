@@ -1,4 +1,4 @@
-"""Reading and checking what a ceremony left in OUT."""
+"""Reading what a ceremony left in OUT."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import shutil
 import signal
+import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,19 +44,19 @@ class Processes:
     start: Start
     sockets: Path = field(default_factory=lambda: Path(mkdtemp(prefix="dkg-")))
     """Directory of the control sockets: short paths, as Unix sockets need."""
-    running: dict[int, asyncio.subprocess.Process] = field(default_factory=dict)
+    running: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def socket(self, party: int) -> Path:
         """Control socket of a party."""
         return self.sockets / f"{party}.sock"
 
-    async def launch(self, party: int) -> None:
+    def launch(self, party: int) -> None:
         """Start one node. It ends by itself when the launcher is gone, unless nodes are kept."""
         layout = self.start.layout
         with layout.log(party).open("ab") as log:
-            self.running[party] = await asyncio.create_subprocess_exec(
-                *self._command(party),
-                stdin=asyncio.subprocess.DEVNULL if self.start.keep else asyncio.subprocess.PIPE,
+            self.running[party] = subprocess.Popen(  # noqa: S603 - our own command, no shell
+                self._command(party),
+                stdin=subprocess.DEVNULL if self.start.keep else subprocess.PIPE,
                 stdout=log,
                 stderr=log,
                 cwd=layout.party(party),
@@ -79,7 +80,7 @@ class Processes:
         """What the node published of itself; EnvironmentFault with its own words when it stopped instead."""
         path = self.start.layout.party(party) / "identity.json"
         while not path.exists():
-            if self.running[party].returncode is not None:
+            if self.running[party].poll() is not None:
                 raise EnvironmentFault(f"party {party} did not start: {self.last_words(party)}")
             await asyncio.sleep(POLL)
         found: Mapping[str, str] = json.loads(path.read_bytes())
@@ -99,17 +100,26 @@ class Processes:
         )
         return f"{how}, see {self.start.layout.log(party)}"
 
+    async def ended(self, party: int) -> int:
+        """Wait for a node to end; returns its exit code."""
+        while (code := self.running[party].poll()) is None:  # noqa: ASYNC110 - the end of a process sets no event
+            await asyncio.sleep(POLL)
+        return code
+
     async def stop(self) -> None:
         """End all nodes that still run: SIGTERM, then SIGKILL; wait for every one."""
-        alive = [process for process in self.running.values() if process.returncode is None]
-        for process in alive:
-            process.terminate()
-        waits = [asyncio.create_task(process.wait()) for process in alive]
-        if waits:
-            await asyncio.wait(waits, timeout=STOP_SECONDS)
-        for process in alive:
-            if process.returncode is None:
-                process.kill()
-        for wait in waits:
-            await wait
+        alive = [party for party, process in self.running.items() if process.poll() is None]
+        for party in alive:
+            self.running[party].terminate()
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                for party in alive:
+                    await self.ended(party)
+        except TimeoutError:
+            for party in alive:
+                self.running[party].kill()
+        for process in self.running.values():
+            process.wait()
+            if process.stdin is not None:
+                process.stdin.close()
         shutil.rmtree(self.sockets, ignore_errors=True)

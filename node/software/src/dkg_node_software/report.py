@@ -10,7 +10,6 @@ from dkg_api.certificate import Fault
 from dkg_api.report import BitCounts, PartyReport, Phase, Report
 from dkg_node.keygen.parameters import parameter_set
 from dkg_node.sealing.files import write_atomic
-from dkg_node_software.display import si
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -40,11 +39,40 @@ def write(
         products=params.products,
         phases=merge_phases(entry["phases"] for entry in measured),
         per_party=tuple(PartyReport.model_validate(entry["party"]) for entry in measured),
-        faults=faults(terms.threshold, collected.measured, unfinished),
+        faults=(*faults(terms.threshold, collected.measured, unfinished), *_refused(collected)),
         self_check=checked,
     )
-    write_atomic(layout.report, json.dumps(report.as_json(), indent=1).encode() + b"\n")
+    _save(layout, report)
     return report
+
+
+def write_failed(layout: Layout, terms: Terms, unfinished: Mapping[int, str]) -> None:
+    """The report of a run that made no key: nothing in it that was not measured."""
+    found = tuple(Fault(party=party, kind="missing", phase=phase) for party, phase in sorted(unfinished.items()))
+    report = Report(
+        result="failed",
+        attestation=terms.attestation,
+        parameter_set=terms.parameter_set,
+        parties=terms.n,
+        threshold=terms.threshold,
+        terms_digest=terms.digest.hex(),
+        keyset_sha256=None,
+        bits=BitCounts(k64=0, k128=0),
+        products=0,
+        phases=(),
+        per_party=(),
+        faults=found,
+        self_check=None,
+    )
+    _save(layout, report)
+
+
+def _save(layout: Layout, report: Report) -> None:
+    write_atomic(layout.report, json.dumps(report.as_json(), indent=1).encode() + b"\n")
+
+
+def _refused(collected: Collected) -> list[Fault]:
+    return [Fault(party=party, kind="bad-results", phase="certificate") for party in sorted(collected.refused)]
 
 
 def merge_phases(all_phases: Iterable[list[dict[str, str]]]) -> tuple[Phase, ...]:
@@ -71,23 +99,3 @@ def faults(threshold: int, measured: Mapping[int, dict[str, Any]], unfinished: M
             if count > threshold and party not in known
         ]
     return tuple(found)
-
-
-def summary(report: Report, terms: Terms) -> list[str]:
-    """The figures a person wants to see; the last line is the result."""
-    lines = [
-        f"party {one.index:>2}: offline {one.offline_seconds:.1f} s ({one.cpu_seconds.offline:.1f} core-s), "
-        f"online {one.online_seconds:.1f} s ({one.cpu_seconds.online:.1f} core-s), "
-        f"peak {si(one.peak_rss_bytes)}B, sent {si(one.sent_bytes.offline)}B + {si(one.sent_bytes.online)}B"
-        for one in report.per_party
-    ]
-    lines += [f"fault: party {fault.party}: {fault.kind} in {fault.phase}" for fault in report.faults]
-    lines += terms.notices
-    check = report.self_check
-    passed = check is not None and check.passed
-    verdict = f"self-check {'passed' if passed else 'FAILED'} ({check.cases if check else 0} cases)"
-    lines.append(
-        f"{report.result}: {report.parameter_set} key set {report.keyset_sha256} by {report.parties} parties, "
-        f"threshold {report.threshold}; {verdict}"
-    )
-    return lines

@@ -75,7 +75,10 @@ class Measurements:
         )
 
     def _sent(self) -> SentBytes:
-        """Offline bytes by purpose: setup; values of K=64 and of K=128 (y, V, V by hash); the rest is the fixed part."""
+        """Offline bytes by purpose: setup; y, V and V by hash of the bits made at K=64 and at K=128; the rest is fixed.
+
+        Fixed is what does not grow with the bits: votes, coins, checks, starts, and the batches of products.
+        """
         parts = {"setup": 0, "k64": 0, "k128": 0, "fixed": 0}
         for item in self._offline.traffic:
             parts[self._purpose(item)] += item.sent_total
@@ -89,10 +92,9 @@ class Measurements:
         segment = self._segments[item.segment]
         if segment.kind == "setup":
             return "setup"
-        name = segment.schedule[item.slot].name
-        if segment.batch is not None and (name in VALUE_SLOTS or name == BY_HASH):
-            return f"k{segment.batch.k}"
-        return "fixed"
+        name, batch = segment.schedule[item.slot].name, segment.batch
+        grows = batch is not None and batch.kind != "product" and (name in VALUE_SLOTS or name == BY_HASH)
+        return f"k{batch.k}" if batch is not None and grows else "fixed"
 
     def _mark(self) -> Mark:
         return Mark(self._network.now(), self._usage.cpu_seconds(), tuple(self._network.traffic()))

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 FINAL = 0
 """Epoch of objects that are sealed once."""
 BIND_POLL = 0.05
+TELL = 1.0
+"""Seconds between two words about who is not connected yet."""
 SHARE, PRSS, DRAWS = "share", "prss", "setup-draws"
 
 
@@ -124,6 +126,7 @@ async def run_ceremony(work: Work, party: Party) -> Outcome:
 async def bound(work: Work, party: Party) -> None:
     """Wait until every peer is connected, or n-t parties (itself too) for startGrace. QuorumLost at the deadline."""
     quorum_at: float | None = None
+    told_at = party.network.now()
     while len(party.network.connected() | {party.me}) < work.group.n:
         now = party.network.now()
         there = len(party.network.connected() | {party.me})
@@ -136,6 +139,9 @@ async def bound(work: Work, party: Party) -> None:
             raise QuorumLost(
                 f"parties {missing} could not be reached before the deadline: {_why(party, missing)}", missing
             )
+        if now >= told_at + TELL:
+            told_at = now
+            party.meter.phase(f"waiting for {sorted(set(work.group.roles) - party.network.connected() - {party.me})}")
         await asyncio.sleep(BIND_POLL)
     party.transcript.add("bound", parties=sorted(party.network.connected() | {party.me}))
 

@@ -69,9 +69,14 @@ def run_command(main: Callable[[Sequence[str]], int], arguments: Sequence[str] |
         say_error("interrupted: nothing unfinished was taken as done")
         return INTERRUPTED
     except OSError as error:
-        place = f" {error.filename}" if error.filename else ""
-        say_error(f"can't go on{place}: {error.strerror or error}; put that right and start again")
+        say_error(str(as_fault(error)))
         return ENVIRONMENT
+
+
+def as_fault(error: OSError) -> EnvironmentFault:
+    """A full disk, a missing right and the like, in one line."""
+    place = f" with {error.filename}" if error.filename else ""
+    return EnvironmentFault(f"can't go on{place}: {error.strerror or error}; put that right and start again")
 
 
 def say_error(message: str) -> None:

@@ -32,7 +32,7 @@ def read_state(path: Path) -> DesiredState:
 async def states(path: Path, first: DesiredState) -> AsyncIterator[DesiredState]:
     """``first``, then every later usable version of the same terms, party and attempt; others are passed over."""
     yield first
-    seen = _stamp(path)
+    seen = None  # the file may have changed between the reading of ``first`` and now: read it once more in any case
     while True:
         await asyncio.sleep(POLL)
         stamp = _stamp(path)

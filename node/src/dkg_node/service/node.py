@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import signal
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from queue import SimpleQueue
@@ -17,7 +18,7 @@ from dkg_node.ceremony.run import run_ceremony
 from dkg_node.errors import DkgError
 from dkg_node.sealing.files import write_atomic
 from dkg_node.service import wire
-from dkg_node.service.command import DONE, EnvironmentFault, exit_code_of, say_error
+from dkg_node.service.command import DONE, EnvironmentFault, as_fault, exit_code_of, say_error
 from dkg_node.service.config import read_state, settled, states
 from dkg_node.service.control import ControlService, serve
 from dkg_node.service.identity import NodeIdentity, identity_key
@@ -65,7 +66,7 @@ class Node:
         identity = NodeIdentity(self._key, self._first.keyring)
         self._board = StatusBoard(self._first.party, terms.digest, self._first.attempt, terms.notices)
         self._control = ControlService(self._board, identity, options.paths.artefacts)
-        self._ends: SimpleQueue[DkgError | OSError | None] = SimpleQueue()
+        self._ends: SimpleQueue[DkgError | None] = SimpleQueue()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._leave = asyncio.Event()
         self._write_identity(identity)
@@ -83,15 +84,17 @@ class Node:
         protocol.start()
         end = self._ends.get()
         self._board.show("drained" if end is None else "failed", "stopped", "" if end is None else str(end))
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._leave.set)
+        if end is None and self._loop is not None:
+            # A protocol that failed has closed its loop; one that ends just now closes it at this very moment.
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._leave.set)
         protocol.join(STOP_SECONDS)
         self._control.drained.set()
         server.stop(STOP_SECONDS).wait()
         if end is None:
             return DONE
         say_error(str(end))
-        return exit_code_of(end) if isinstance(end, DkgError) else exit_code_of(EnvironmentFault(""))
+        return exit_code_of(end)
 
     def _wait_for_drain(self) -> None:
         self._control.drain.wait()
@@ -112,8 +115,10 @@ class Node:
         """The protocol's thread. What ends it goes to the main thread."""
         try:
             asyncio.run(self._main())
-        except (DkgError, OSError) as error:
+        except DkgError as error:
             self._ends.put(error)
+        except OSError as error:
+            self._ends.put(as_fault(error))
         except Exception as error:
             log.exception("the protocol stopped on a mistake in the program")
             self._ends.put(DkgError(f"internal error {type(error).__name__}: please report it with node.log"))

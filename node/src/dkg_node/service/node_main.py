@@ -45,7 +45,7 @@ def run_node(build: Build, options: argparse.Namespace) -> int:
 
 @dataclass(frozen=True, slots=True)
 class NitroBuild:
-    """The production distribution. Its attestation comes with the issue that builds it; until then it starts nothing."""
+    """The production distribution. Its attestation comes with a later issue; until then it starts nothing."""
 
     program: str = "dkg-node"
 
