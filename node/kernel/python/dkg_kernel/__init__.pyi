@@ -14,7 +14,7 @@ Conventions, fixed here once (design 01 sections 1, 3, 4):
 - A party's misuse (wrong length, other K, unequal length) raises ValueError. Bytes that come from peers never raise:
   functions that read them return None or False.
 - Handles (Secret, Keys, Contributions, Shares, Spectrum) are wiped on drop, print as redacted, cannot be compared,
-  copied or pickled. All long calls release the GIL.
+  copied or pickled. All long calls release the GIL (those of Contributions are short and keep it).
 """
 
 from collections.abc import Mapping, Sequence

@@ -60,6 +60,7 @@ impl Secret {
     }
 }
 
+/// Keeps the GIL throughout: its calls take milliseconds, and another thread could find it borrowed.
 #[pyclass(module = "dkg_kernel")]
 pub struct Contributions(setup::Contributions);
 
@@ -82,8 +83,7 @@ impl Contributions {
     }
 
     fn digests<'py>(&self, py: Python<'py>, sid: &[u8]) -> Bound<'py, PyBytes> {
-        let digests = py.detach(|| self.0.digests(sid));
-        PyBytes::new(py, &digests)
+        PyBytes::new(py, &self.0.digests(sid))
     }
 
     fn rho<'py>(&self, py: Python<'py>, mask: i64, contributor: i64) -> Option<Bound<'py, PyBytes>> {
@@ -106,14 +106,13 @@ impl Contributions {
         Ok(place.is_some_and(|(mask, contributor)| self.0.fill(sid, mask, contributor, &rho, digest)))
     }
 
-    #[allow(clippy::needless_pass_by_value)]
-    fn keys(&self, py: Python<'_>, sid: &[u8], era: u64, counted: &Bound<'_, PyAny>) -> PyResult<Keys> {
+    fn keys(&self, sid: &[u8], era: u64, counted: &Bound<'_, PyAny>) -> PyResult<Keys> {
         let mut table = BTreeMap::new();
         for item in counted.call_method0("items")?.try_iter()? {
             let (mask, contributors): (u16, Vec<usize>) = item?.extract()?;
             table.insert(mask, contributors);
         }
-        Ok(Keys(py.detach(|| self.0.keys(sid, era, &table))?))
+        Ok(Keys(self.0.keys(sid, era, &table)?))
     }
 }
 
