@@ -190,6 +190,21 @@ def test_a_newer_boot_begins_at_frame_0_and_finds_nothing_kept_for_the_old_one()
     assert [m.body for m in newer.read(written(a).data).messages] == [b"for the new boot"]
 
 
+def test_what_was_begun_is_sent_to_its_end_and_only_older_segments_are_dropped() -> None:
+    a, b = connected()
+    old, new = Address(Kind.SLOT, 0, 1, 0, 0), Address(Kind.SLOT, 0, 2, 0, 0)
+    a.send(Message(old, bytes(2 * MAX_PAYLOAD)))
+    begun = written(a)
+    a.send(Message(old, b"dropped"))
+    a.send(Message(new, b"kept"))
+    assert a.purge(0, 2) == 1
+    assert a.backlog == 2 * MAX_PAYLOAD + len(b"kept")
+    messages = [*b.read(begun.data).messages]
+    while (found := a.write()) is not None:
+        messages += b.read(found.data).messages
+    assert [len(message.body) for message in messages] == [2 * MAX_PAYLOAD, 4]
+
+
 def test_what_was_queued_before_the_first_greeting_is_kept() -> None:
     a, b = channel(1), channel(2)
     a.send(Message(address(0), b"early"))

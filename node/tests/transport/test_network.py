@@ -118,8 +118,7 @@ def test_an_unreachable_peer_is_one_clear_line_and_the_others_go_on(play: Play) 
         )
         assert world.networks[2].connected() == frozenset()
         world.networks[1] = listener
-        for role, network in world.networks.items():
-            network.update_peers(world.peers(role))
+        await world.introduce()
         await world.connected()
 
     play(scene)
@@ -429,5 +428,9 @@ def test_a_peer_that_stands_still_costs_one_grace_and_is_not_waited_for_again(
         assert sender.backlog(2) == 8 * MIB, "and what is kept for it has an end"
         assert sender.counters()["dropped"] == 42
         assert manual_clock.now() == 1010.0
+        sender.close_segment(0)
+        sender.open_segment(1, [sender.now() + 100])
+        sender.close_segment(1)
+        await eventually(lambda: sender.backlog(2) == 0)  # nobody can use it any more
 
     play(scene, clock=manual_clock, limits=limits)

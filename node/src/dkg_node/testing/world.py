@@ -51,9 +51,14 @@ class World:
         network = PeerNetwork(self.settings(role, port), self.peers(role), clock=self.clock, thread=self.thread)
         await network.start()
         self.networks[role] = network
-        for other, known in self.networks.items():
-            known.update_peers(self.peers(other))
+        await self.introduce()
         return network
+
+    async def introduce(self) -> None:
+        """Tell all started parties of all that were ever started; returns when that is in force."""
+        for role, network in self.networks.items():
+            network.update_peers(self.peers(role))
+        await self.thread.run(asyncio.sleep(0))
 
     def settings(self, role: int, port: int = 0) -> PeerSettings:
         """Settings of a party's present boot."""

@@ -188,6 +188,15 @@ class Channel:
         queue.append(message)
         self.backlog += len(message.body)
 
+    def purge(self, era: int, segment: int) -> int:
+        """Drop what no frame was written of and belongs to an earlier segment; how many messages that were."""
+        kept = deque(m for m in self._out.waiting if (m.address.era, m.address.segment) >= (era, segment))
+        dropped = len(self._out.waiting) - len(kept)
+        if dropped:
+            self.backlog -= sum(len(m.body) for m in self._out.waiting) - sum(len(m.body) for m in kept)
+            self._out.waiting = kept
+        return dropped
+
     @property
     def idle(self) -> bool:
         """Whether there is no frame to write."""

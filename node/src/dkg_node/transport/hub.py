@@ -154,6 +154,10 @@ class Hub:
         """Read on from a peer."""
         self.lines[role].resume()
 
+    def purge(self, role: Role, era: int, segment: int) -> None:
+        """Drop what was not begun of earlier segments."""
+        self.lines[role].purge(era, segment)
+
     def send(self, batch: list[tuple[Role, Message]]) -> None:
         """Queue messages."""
         for role, message in batch:
@@ -189,7 +193,7 @@ class Hub:
         except grpc.aio.AioRpcError as error:
             self._down(role, _plain(role, self._peers.get(role), error))
         except TimeoutError:
-            self._down(role, f"party {role} does not answer: start it or correct its address")
+            self._down(role, f"party {role} does not answer in time: start it or correct its address")
         except asyncio.CancelledError:
             task = asyncio.current_task()
             self._down(role, f"the stream with party {role} was cut")
@@ -218,14 +222,21 @@ class Hub:
     async def _serve(self, _: AsyncIterator[bytes], context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
         role = admit(context.auth_context(), self._pins)
         if isinstance(role, str):
-            _LOG.warning("refused a connection from %s: %s", context.peer(), role)
-            await context.abort(grpc.StatusCode.UNAUTHENTICATED, role)
+            await self._refuse(context, role)
         elif role not in self.lines or role < self.me:
-            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, "the party with the higher index calls")
+            await self._refuse(context, "the party with the higher index calls")
         else:
             await self._guard(role, self._converse(role, self._pins[role], _ServedPipe(context), first=False))
             reason = self._said.get(role, "")
             await context.abort(grpc.StatusCode.FAILED_PRECONDITION, reason)
+
+    async def _refuse(self, context: grpc.aio.ServicerContext[bytes, bytes], reason: str) -> None:
+        """Tell the caller why, once it has spoken: gRPC loses the words if they cross its first message."""
+        _LOG.warning("refused a connection from %s: %s", context.peer(), reason)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GREETING_TIMEOUT):
+                await context.read()
+        await context.abort(grpc.StatusCode.UNAUTHENTICATED, reason)
 
     # --- both
 

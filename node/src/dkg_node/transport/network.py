@@ -18,6 +18,7 @@ from dkg_node.transport.mailbox import Mailbox, Pending, cost
 from dkg_node.transport.settings import Clock, Letter, Limits, LoopClock, NetworkThread, PeerSettings, PeerStatus, Timer
 from dkg_node.transport.streams import Line
 from dkg_node.transport.tls import Pin, TlsIdentity
+from dkg_node.transport.window import in_window
 
 __all__ = [
     "Boot", "Clock", "Letter", "Limits", "NetworkThread", "Peer", "PeerNetwork", "PeerSettings", "PeerStatus",
@@ -60,6 +61,7 @@ class PeerNetwork:
         )
         self._gates = Gates(self._flow, self._clock, settings.limits.backlog, settings.min_rate, self._mailbox.grace)
         self._futures: dict[Pending, asyncio.Future[None]] = {}
+        self._looking: set[Pending] = set()
         self._hurry: Timer | None = None
         self._era = 0
         self._status = {
@@ -138,9 +140,15 @@ class PeerNetwork:
         self._era = era
 
     def close_segment(self, segment: int, era: int = 0) -> None:
-        """End it: its messages are dropped, its bodies are kept until the next one ends (peers may lag behind)."""
+        """End it: its messages are dropped, its bodies are kept until the next one ends (peers may lag behind).
+
+        A peer with a full backlog is past using what was meant for segments before this one.
+        """
         for pending in self._mailbox.close((era, segment)):
             self._finish(pending)
+        for role in self._others:
+            if self._flow.backlog(role) > self._settings.limits.backlog:
+                self._on_hub("purge", role, era, segment)
 
     async def exchange(self, request: Exchange) -> Mapping[Role, bytes | None]:
         """See session.Link. Waits, too, for room towards the peers it sends to, while they keep up."""
@@ -171,7 +179,16 @@ class PeerNetwork:
         times = [pending.deadline] if pending.request.enough is None else [pending.grace_ends, pending.deadline]
         return [self._clock.call_at(when, lambda: self._look(pending)) for when in times]
 
+    def _look_soon(self, pending: Pending) -> None:
+        """Look when all that has arrived was taken: a busy loop must not make those late who were in time."""
+        if not pending.unheard:
+            self._look(pending)
+        elif pending not in self._looking:
+            self._looking.add(pending)
+            asyncio.get_running_loop().call_soon(self._look, pending)
+
     def _look(self, pending: Pending) -> None:
+        self._looking.discard(pending)
         if self._mailbox.settle(pending, self.now()):
             self._finish(pending)
 
@@ -216,27 +233,8 @@ class PeerNetwork:
             self._on_hub("send", taken)
 
     async def parallel(self, bodies: Sequence[Callable[[], Awaitable[T]]], window: int) -> list[T]:
-        """Run the coroutines, at most ``window`` at a time, started in order; results in order.
-
-        The first error ends the others and is raised.
-        """
-        results: dict[int, T] = {}
-        numbers = iter(range(len(bodies)))
-
-        async def work() -> None:
-            for number in numbers:
-                results[number] = await bodies[number]()
-
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(max(1, window), len(bodies))):
-                    group.create_task(work())
-        except BaseExceptionGroup as errors:
-            first: BaseException = errors
-            while isinstance(first, BaseExceptionGroup):
-                first = first.exceptions[0]
-            raise first from None
-        return [results[number] for number in range(len(bodies))]
+        """Run the coroutines, at most ``window`` at a time, started in order; results in order."""
+        return await in_window(bodies, window)
 
     def offer(self, digest: bytes, body: bytes) -> None:
         """Hold a body and serve it by digest until the segment ends."""
@@ -352,7 +350,7 @@ class PeerNetwork:
                 tag = Tag(address.segment, address.slot, address.part)
                 pending = self._mailbox.deliver(role, address.era, tag, body, self.now())
                 if pending is not None:
-                    self._look(pending)
+                    self._look_soon(pending)
                 continue
             self.consumed(role, cost(body))
             if address.kind is Kind.POST:
@@ -362,7 +360,7 @@ class PeerNetwork:
             elif address.kind is Kind.BODY:
                 tag = Tag(address.segment, address.slot, address.part)
                 for pending in self._mailbox.body(role, address.era, tag, body, self.now()):
-                    self._look(pending)
+                    self._look_soon(pending)
 
     def _serve(self, role: Role, wanted: Address, digest: bytes) -> None:
         body = self._mailbox.serve(wanted.era, wanted.segment, digest) if len(digest) == 32 else None

@@ -87,6 +87,11 @@ class Line:
         self._known += len(message.body)
         self.wake.set()
 
+    def purge(self, era: int, segment: int) -> None:
+        """Drop messages of earlier segments that were not begun."""
+        if self.channel.purge(era, segment):
+            self._settle()
+
     def resume(self) -> None:
         """Read on after a pause."""
         self.go_on.set()
