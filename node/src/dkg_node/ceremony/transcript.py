@@ -30,6 +30,11 @@ class Transcript:
         self._file.write(line)
         self._last = line
 
+    def close(self) -> None:
+        """Make everything durable; nothing more comes."""
+        self.sync()
+        self._file.close()
+
     def sync(self) -> None:
         """Make everything so far durable."""
         os.fsync(self._file.fileno())

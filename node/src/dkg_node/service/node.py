@@ -158,7 +158,11 @@ class Node:
                 outcome = await run_ceremony(work, party)
                 self._keep(party, outcome)
                 await asyncio.Event().wait()
+            except DkgError as error:
+                party.transcript.add("failed", error=str(error))
+                raise
             finally:
+                party.transcript.close()
                 for task in beside:
                     task.cancel()
         finally:
