@@ -178,6 +178,30 @@ def test_a_new_boot_of_a_peer_begins_anew_and_is_told(play: Play) -> None:
     play(scene)
 
 
+def test_a_peer_that_stops_on_purpose_says_so(play: Play) -> None:
+    async def scene(world: World) -> None:
+        await world.start([1, 2])
+        await world.connected()
+        two = world.networks[2]
+        await world.networks.pop(1).stop(linger=0)
+        await until(two, lambda: not two.connected())
+        assert "it is stopping" in two.status()[1].reason or "refused" in two.status()[1].reason
+
+    play(scene)
+
+
+def test_what_was_sent_arrives_before_a_stop(play: Play) -> None:
+    async def scene(world: World) -> None:
+        await world.start([1, 2])
+        await world.connected()
+        world.open_all()
+        await world.networks[1].exchange(ask({2: bytes(5 * MIB)}, []))
+        await world.networks.pop(1).stop(linger=60)
+        assert await world.networks[2].exchange(ask({}, [1])) == {1: bytes(5 * MIB)}
+
+    play(scene)
+
+
 def test_an_older_boot_is_refused(play: Play) -> None:
     async def scene(world: World) -> None:
         await world.start([1, 2])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 
+from dkg_api.session import session_id
+from dkg_node.algebra.encoding import digest
 from dkg_node.protocols.broadcast import broadcast, broadcast_slots
 from dkg_node.protocols.session import Group, Session
 from dkg_node.testing.links import ManualClock
@@ -53,3 +55,7 @@ def test_thirteen_parties_of_which_four_are_silent_broadcast(play: Play, manual_
         assert all(result == expected for result in results)
 
     play(scene, t=4, clock=manual_clock)
+
+
+def test_contract_and_protocol_mean_the_same_session_id() -> None:
+    assert session_id(bytes(range(32)), 7) == digest("sid", bytes(range(32)), 7)

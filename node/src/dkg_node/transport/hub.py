@@ -227,7 +227,7 @@ class Hub:
             await self._refuse(context, "the party with the higher index calls")
         else:
             await self._guard(role, self._converse(role, self._pins[role], _ServedPipe(context), first=False))
-            reason = self._said.get(role, "")
+            reason = "it is stopping" if self._stopping else self._said.get(role, "")
             await context.abort(grpc.StatusCode.FAILED_PRECONDITION, reason)
 
     async def _refuse(self, context: grpc.aio.ServicerContext[bytes, bytes], reason: str) -> None:
