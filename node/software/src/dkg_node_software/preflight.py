@@ -54,8 +54,7 @@ def check_machine(params: ParameterSet, parties: int, out: Path, base_port: int)
     """Refuse with the numbers when memory, disk, ports or the bridge are missing."""
     bridge_path()
     wanted = needs(params, parties)
-    memory = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    available = max(memory, _available_memory())
+    available = available_memory()
     if wanted.memory > available:
         raise EnvironmentFault(
             f"free some memory: {parties} parties of set {params.name!r} need {wanted.memory / GIB:.1f} GiB, "
@@ -118,7 +117,7 @@ def _existing(path: Path) -> Path:
     return path
 
 
-def _available_memory() -> int:
+def available_memory() -> int:
     """MemAvailable of Linux: free memory plus what caches give back."""
     try:
         with open("/proc/meminfo", encoding="ascii") as file:  # noqa: PTH123 - a kernel interface, not a file of ours
@@ -127,4 +126,4 @@ def _available_memory() -> int:
                     return int(line.split()[1]) * 1024
     except OSError:
         pass
-    return 0
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
