@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from hashlib import sha256
 from random import Random
 from typing import TYPE_CHECKING
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from dkg_node.testing.lockstep import Move, Outgoing, Run
 
 LIMIT = 64
-Outputs = "Mapping[Role, bytes | None]"
 
 
 async def program(session: Session) -> Mapping[Role, bytes | None]:
@@ -183,12 +183,10 @@ def test_crashed_senders_are_none_for_all_or_for_nobody(seed: int) -> None:
 
 
 def test_another_public_state_makes_a_body_none() -> None:
-    from dataclasses import replace  # noqa: PLC0415 - this test only
-
     async def other_state(session: Session) -> Mapping[Role, bytes | None]:
         return await program(replace(session, state=b"\1" * 32) if session.me == 3 else session)
 
-    outcome = Lockstep[Outputs](Group(4, 1)).run(other_state)
+    outcome = Lockstep["Mapping[Role, bytes | None]"](Group(4, 1)).run(other_state)
     assert outcome.results[1][3] is None
     assert outcome.results[3][1] is None
 
