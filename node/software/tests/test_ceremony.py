@@ -13,7 +13,9 @@ from dkg_api.report import Report
 from dkg_api.signatures import TermsSignature, missing_organizations
 from dkg_api.terms import Terms, parse_terms
 from dkg_api.transcript import verify_lines
+from dkg_node.keygen.parameters import parameter_set
 from dkg_node.testing.commands import SEED, Ended, is_alive, run, run_local, wait_until_gone
+from dkg_node_software.preflight import needs
 
 N, T = 4, 1
 NOTICES = ("SOFTWARE ATTESTATION: PROVES NOTHING", "INSECURE PARAMETERS")
@@ -144,6 +146,11 @@ def test_the_report_is_measured_and_adds_up(ceremony: Ended, report: Report, ter
     assert names[0] == "setup"
     assert names[-1] == "online"
     assert all(phase.start <= phase.end for phase in report.phases)
+
+
+def test_the_preflight_asks_for_at_least_what_was_used(report: Report) -> None:
+    used = sum(party.peak_rss_bytes for party in report.per_party)
+    assert used <= needs(parameter_set("test"), N).memory <= 3 * used
 
 
 def test_what_was_sent_was_received(report: Report) -> None:
