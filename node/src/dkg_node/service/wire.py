@@ -129,6 +129,7 @@ def network_of(state: DesiredState, work: Work, tls: TlsIdentity, boot: bytes, l
         listen=listen,
         round_timeout=work.timing.round_timeout,
         limits=Limits(),
+        min_rate=work.timing.min_rate,
     )
     return PeerNetwork(settings, peers_of(state))
 

@@ -304,13 +304,15 @@ class PeerNetwork:
     def pull(self, role: Role, tag: Tag, digest: bytes) -> None:
         """Ask a peer for a body, and others that name it if it takes long."""
         self._send([(role, Message(Address(Kind.WANT, self._era, tag.segment, tag.slot, tag.part), digest))])
+
+    def hurry_at(self, instant: float) -> None:
+        """Have the mailbox ask others for what takes long."""
         if self._hurry is None:
-            patience = self._mailbox.grace / 4
-            self._hurry = self._clock.call_at(self.now() + patience, self._hurry_up)
+            self._hurry = self._clock.call_at(max(instant, self.now()), self._hurry_up)
 
     def _hurry_up(self) -> None:
         self._hurry = None
-        self._mailbox.hurry(self.now(), self._mailbox.grace / 4)
+        self._mailbox.hurry(self.now())
 
     def consumed(self, role: Role, size: int) -> None:
         """A peer's message needs no room any more."""
