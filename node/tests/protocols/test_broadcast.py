@@ -210,3 +210,28 @@ def test_relays_decode_to_what_encodes_to_the_same_bytes(data: bytes) -> None:
 )
 def test_relays_survive_the_wire(relays: list[Relay]) -> None:
     assert decode_relays(encode_relays(relays), 4) == relays
+
+
+class NameManyBodies(Puppets):
+    """Lists digests of large bodies in every relay: unsigned, and more than two that are signed."""
+
+    def send(self, move: Move) -> Outgoing:
+        if move.slot == "b.1":
+            return move.honest
+        relays = []
+        for number in range(20):
+            body = self.body(b"%d" % number)
+            digest = sha256(body).digest()
+            self.sessions[move.sender].link.offer(digest, body)
+            chain = {signer: self.signature(signer, move.sender, body) for signer in self.corrupt} if number < 5 else {}
+            relays.append(Relay(move.sender, digest, chain))
+        return dict.fromkeys(self.group.roles, encode_relays(relays))
+
+
+def test_nobody_pulls_bodies_without_signatures_or_more_than_two_a_sender() -> None:
+    group = Group(7, 2)
+    adversary = NameManyBodies(group)
+    outcome = run(group, adversary)
+    check(group, outcome, adversary.corrupt)
+    honest, size = group.n - group.t, len(adversary.body(b"0"))
+    assert sum(outcome.traffic.of("pull").values()) <= honest * group.t * 2 * group.t * size
