@@ -346,6 +346,25 @@ def test_a_liar_that_names_a_body_first_and_never_serves_it_keeps_it_from_nobody
     assert record.pulls == [(2, DIGEST), (3, DIGEST)]
 
 
+def test_a_slow_honest_answer_still_counts_after_a_liar_was_asked_next() -> None:
+    box, record = mailbox()
+    naming(box)
+    hear(box, 2, DIGEST)
+    hear(box, 3, DIGEST, now=box.patience)
+    assert record.pulls == [(2, DIGEST), (3, DIGEST)]
+    assert answer(box, 2), "the right bytes are the right bytes, whoever brings them"
+    assert box.held(DIGEST) == BODY
+
+
+def test_the_silent_are_asked_again_when_all_others_failed() -> None:
+    box, record = mailbox()
+    naming(box)
+    hear(box, 2, DIGEST)
+    hear(box, 3, DIGEST, now=box.patience)
+    answer(box, 3, b"another")
+    assert record.pulls == [(2, DIGEST), (3, DIGEST), (2, DIGEST)]
+
+
 def test_one_who_names_a_body_long_after_the_silent_first_is_asked_at_once() -> None:
     box, record = mailbox()
     naming(box)
@@ -357,8 +376,8 @@ def test_one_who_names_a_body_long_after_the_silent_first_is_asked_at_once() -> 
 def test_a_body_nobody_asked_for_is_dropped() -> None:
     box, _ = mailbox()
     naming(box)
-    hear(box, 2, DIGEST)
     assert answer(box, 4) == []
+    hear(box, 2, DIGEST)
     assert answer(box, 2, digest=bytes(32)) == []
     assert box.held(DIGEST) is None
 
