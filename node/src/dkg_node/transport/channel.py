@@ -141,9 +141,9 @@ class Channel:
     """Payload bytes received since the last frame that told the peer so."""
     owes: bool = False
     _out: _Outbox = field(default_factory=_Outbox)
-    _partial: list[bytes] = field(default_factory=list)
+    _partial: bytearray = field(default_factory=bytearray)
+    """One block of memory: a list of the tiny pieces that a liar may send would take many times their bytes."""
     _partial_of: tuple[Address, int] | None = None
-    _partial_size: int = 0
 
     # --- greetings
 
@@ -175,9 +175,9 @@ class Channel:
 
     def _forget(self) -> None:
         self._out = _Outbox()
-        self.backlog = self.received = self.owed = self._partial_size = 0
+        self.backlog = self.received = self.owed = 0
         self.owes = False
-        self._partial = []
+        self._partial = bytearray()
         self._partial_of = None
 
     # --- sending
@@ -279,7 +279,7 @@ class Channel:
             return f"frame {frame.number} where {self.received} was due"
         if frame.length > self.limit:
             return f"a message of {frame.length} bytes, more than the {self.limit} of any slot"
-        if frame.offset != self._partial_size or self._partial_of not in (None, (frame.address, frame.length)):
+        if frame.offset != len(self._partial) or self._partial_of not in (None, (frame.address, frame.length)):
             return "a piece of another message than the one begun"
         if not frame.payload and frame.length:
             return "an empty piece of a message"
@@ -288,13 +288,12 @@ class Channel:
     def _add(self, frame: Frame) -> Message | None:
         if not self._partial and len(frame.payload) == frame.length:
             return Message(frame.address, frame.payload)
-        self._partial.append(frame.payload)
+        self._partial += frame.payload
         self._partial_of = (frame.address, frame.length)
-        self._partial_size += len(frame.payload)
-        if self._partial_size < frame.length:
+        if len(self._partial) < frame.length:
             return None
-        body = b"".join(self._partial)
-        self._partial, self._partial_of, self._partial_size = [], None, 0
+        body = bytes(self._partial)
+        self._partial, self._partial_of = bytearray(), None
         return Message(frame.address, body)
 
     def _free(self, size: int) -> None:

@@ -173,6 +173,8 @@ def unwrap(message: bytes) -> memoryview | Damaged:
         size |= (byte & 0x7F) << shift
         position, shift = position + 1, shift + 7
         if byte < 0x80:
+            if byte == 0 and position > 2:
+                return Damaged("an envelope whose length is not written in the shortest form")
             content = memoryview(message)[position:]
             return content if len(content) == size else Damaged("an envelope of another length than it says")
     return Damaged("an envelope without length")

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 import grpc
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
@@ -24,6 +25,15 @@ LIFE = timedelta(days=14)
 """Longer than any attempt; pins that live an hour come with attestation."""
 SKEW = timedelta(hours=1)
 """How wrong a peer's clock may be."""
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
+"""What reading a certificate raises that no honest party made: the library's errors have no base of their own."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -84,7 +94,7 @@ class Pin:
         try:
             certificate = x509.load_pem_x509_certificate(pem.encode())
             problem = _problem(certificate, role)
-        except (ValueError, x509.UnsupportedGeneralNameType) as error:
+        except _UNREADABLE as error:
             raise AttestationError(f"get the certificate of party {role} again: it can't be read") from error
         if problem is not None:
             raise AttestationError(f"get the certificate of party {role} again: {problem}")
@@ -159,6 +169,6 @@ def admit(context: Mapping[str, object], pins: Mapping[Role, Pin]) -> Role | str
         return "sessions are not resumed here: connect anew"
     try:
         shown = x509.load_pem_x509_certificate(value("x509_pem_cert")).public_bytes(serialization.Encoding.DER)
-    except ValueError:
+    except _UNREADABLE:
         return "no readable client certificate"
     return next((role for role, pin in pins.items() if pin.der == shown), "the certificate is not pinned")
