@@ -168,7 +168,7 @@ def test_any_bytes_give_terms_or_one_clear_line(data: bytes) -> None:
 
 def test_terms_cannot_be_changed(terms: Terms) -> None:
     with pytest.raises(ValueError, match="frozen"):
-        terms.threshold = 2  # type: ignore[misc]
+        terms.threshold = 2
 
 
 def test_what_a_software_test_ceremony_must_say_is_known(terms: Terms) -> None:

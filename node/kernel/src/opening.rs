@@ -35,18 +35,6 @@ impl<W: Word> Given<W> {
         let points: Vec<usize> = base.iter().map(|&place| self.parties[place]).collect();
         ring::lagrange(&points, target)
     }
-
-    /// Places among `alive` whose share at element m is on the polynomial through `base`.
-    fn agreeing(&self, base: &[usize], alive: &[usize], m: usize) -> Result<Vec<usize>> {
-        let mut places = Vec::new();
-        for &place in alive {
-            let expected = self.value(base, &self.coefficients(base, self.parties[place])?, m);
-            if expected == self.shares[place][m] {
-                places.push(place);
-            }
-        }
-        Ok(places)
-    }
 }
 
 /// Combinations of `size` of the places, in order.
@@ -67,10 +55,13 @@ fn combinations(places: &[usize], size: usize) -> Vec<Vec<usize>> {
 /// The opened secrets and the mask of the parties with a wrong share somewhere.
 pub type Opened<W> = (Vec<Elem<W>>, u16);
 
+/// Elements that are compared at once.
+const BLOCK: usize = 512;
+
 /// Open a vector of degree-t words. `None` when at some element no polynomial agrees with 2t+1 of the given shares.
 ///
-/// Elements are checked against one interpolation through shares of parties that were never wrong; only where these
-/// disagree a search decides. Each search finds a new liar, so there are at most t while at most t lie.
+/// All elements are read through t+1 shares of parties that were never wrong, and hold where 2t+1 shares agree; only
+/// where they do not a search decides. Each search finds a liar among the t+1, so there are at most t while at most t lie.
 ///
 /// # Errors
 /// `Misuse` when a share is of no party.
@@ -78,58 +69,89 @@ pub fn robust_open<W: Word>(shape: Shape, given: &Given<W>) -> Result<Option<Ope
     for &party in &given.parties {
         shape.check_party(party)?;
     }
+    let count = given.parties.len();
     let enough = 2 * shape.t + 1;
-    let all: Vec<usize> = (0..given.parties.len()).collect();
-    if all.len() < enough {
+    if count < enough {
         return Ok(None);
     }
     let mut secrets = Vec::with_capacity(given.length);
-    let mut honest = all.clone();
-    let mut wrong = 0u16;
-    let mut last = all[..=shape.t].to_vec();
-    loop {
-        let (base, others) = honest.split_at(shape.t + 1);
-        let bad = first_disagreement(given, base, others, secrets.len())?;
-        let at_zero = given.coefficients(base, 0)?;
-        secrets.extend((secrets.len()..bad).map(|m| given.value(base, &at_zero, m)));
-        if bad == given.length {
-            return Ok(Some((secrets, wrong)));
+    let mut wrong = 0u16; // by place
+    let mut reader = Reader::new(given, (0..=shape.t).collect())?;
+    while secrets.len() < given.length {
+        let end = given.length.min(secrets.len() + BLOCK);
+        for off in reader.disagreeing(secrets.len()..end) {
+            let m = secrets.len();
+            if count - off.count_ones() as usize >= enough {
+                wrong |= off;
+                secrets.push(reader.secret(m));
+                continue;
+            }
+            // Two polynomials that agree with 2t+1 of 3t+1 shares have t+1 in common: there is at most one.
+            let Some((found, off)) = search(given, &never_wrong_first(count, wrong), enough, m)? else {
+                return Ok(None);
+            };
+            wrong |= off;
+            secrets.push(found.secret(m));
+            let trusted: Vec<usize> = never_wrong_first(count, wrong).into_iter().take(shape.t + 1).collect();
+            reader = Reader::new(given, trusted)?;
+            break; // the rest of the block is read anew
         }
-        // Two polynomials that agree with 2t+1 of 3t+1 shares have t+1 in common: there is at most one.
-        let Some((base, agreeing)) = decode(given, &all, &last, bad)? else { return Ok(None) };
-        secrets.push(given.value(&base, &given.coefficients(&base, 0)?, bad));
-        last = base;
-        for &place in all.iter().filter(|place| !agreeing.contains(place)) {
-            wrong |= 1 << (given.parties[place] - 1);
+    }
+    let parties = (0..count).filter(|place| wrong >> place & 1 == 1).map(|place| 1 << (given.parties[place] - 1));
+    Ok(Some((secrets, parties.fold(0, |mask, bit: u16| mask | bit))))
+}
+
+/// All places, those that were never wrong before the others.
+fn never_wrong_first(count: usize, wrong: u16) -> Vec<usize> {
+    let mut places: Vec<usize> = (0..count).collect();
+    places.sort_by_key(|place| wrong >> place & 1);
+    places
+}
+
+/// Reads every element as the polynomial through the shares of `base`.
+struct Reader<'a, W: Word> {
+    given: &'a Given<W>,
+    base: Vec<usize>,
+    at_zero: Vec<Elem<W>>,
+    others: Vec<(usize, Vec<Elem<W>>)>,
+}
+
+impl<'a, W: Word> Reader<'a, W> {
+    fn new(given: &'a Given<W>, base: Vec<usize>) -> Result<Self> {
+        let at_zero = given.coefficients(&base, 0)?;
+        let rest = (0..given.parties.len()).filter(|place| !base.contains(place));
+        let others = rest.map(|place| Ok((place, given.coefficients(&base, given.parties[place])?)));
+        let others = others.collect::<Result<_>>()?;
+        Ok(Self { given, base, at_zero, others })
+    }
+
+    /// For each element of the range the places whose share is not on the polynomial, as a mask.
+    fn disagreeing(&self, range: std::ops::Range<usize>) -> Vec<u16> {
+        let mut masks = vec![0u16; range.len()];
+        for (place, coefficients) in &self.others {
+            let shares = &self.given.shares[*place][range.clone()];
+            for ((m, mask), share) in range.clone().zip(&mut masks).zip(shares) {
+                *mask |= u16::from(self.given.value(&self.base, coefficients, m) != *share) << place;
+            }
         }
-        honest = all.iter().copied().filter(|&place| wrong >> (given.parties[place] - 1) & 1 == 0).collect();
-        if honest.len() < enough {
-            honest = agreeing; // more than t lie in sum: still right, element by element
-        }
+        masks
+    }
+
+    fn secret(&self, m: usize) -> Elem<W> {
+        self.given.value(&self.base, &self.at_zero, m)
     }
 }
 
-/// The first element from `from` where a share is off the polynomial through `base`; the length if there is none.
-fn first_disagreement<W: Word>(given: &Given<W>, base: &[usize], others: &[usize], from: usize) -> Result<usize> {
-    let mut first = given.length;
-    for &place in others {
-        let coefficients = given.coefficients(base, given.parties[place])?;
-        let shares = &given.shares[place];
-        let bad = (from..first).find(|&m| given.value(base, &coefficients, m) != shares[m]);
-        first = bad.unwrap_or(first);
-    }
-    Ok(first)
-}
+/// A reader whose polynomial agrees with `enough` shares at element m, and the places that disagree.
+type Found<'a, W> = Option<(Reader<'a, W>, u16)>;
 
-/// t+1 places whose polynomial agrees with 2t+1 of `all` at element m, and the agreeing places. `last` is tried first.
-type Decoded = Option<(Vec<usize>, Vec<usize>)>;
-
-fn decode<W: Word>(given: &Given<W>, all: &[usize], last: &[usize], m: usize) -> Result<Decoded> {
-    let enough = 2 * last.len() - 1;
-    for base in std::iter::once(last.to_vec()).chain(combinations(all, last.len())) {
-        let places = given.agreeing(&base, all, m)?;
-        if places.len() >= enough {
-            return Ok(Some((base, places)));
+/// `places` in the order in which they are tried.
+fn search<'a, W: Word>(given: &'a Given<W>, places: &[usize], enough: usize, m: usize) -> Result<Found<'a, W>> {
+    for base in combinations(places, enough / 2 + 1) {
+        let reader = Reader::new(given, base)?;
+        let off = reader.disagreeing(m..m + 1)[0];
+        if places.len() - off.count_ones() as usize >= enough {
+            return Ok(Some((reader, off)));
         }
     }
     Ok(None)

@@ -42,7 +42,7 @@ def schoolbook(a: list[int], s: list[Element], k: int) -> list[Element]:
             sign = -1 if i + j >= n else 1
             for c in range(4):
                 out[(i + j) % n][c] += sign * factor * element[c]
-    return [tuple(word % (1 << k) for word in row) for row in out]  # type: ignore[misc]
+    return [tuple(word % (1 << k) for word in row) for row in out]
 
 
 @given(st.integers(0, 2**32), st.sampled_from([2, 4, 8, 16, 32]), st.integers(1, 3), st.integers(1, 3))

@@ -7,6 +7,7 @@ import pickle
 from collections.abc import Callable
 from random import Random
 from types import ModuleType
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -107,9 +108,10 @@ def test_a_handle_is_not_compared_or_hashed_by_value(impl: ModuleType, make: Cal
 
 def test_a_handle_shows_no_bytes_by_other_doors(impl: ModuleType, make: Callable[[ModuleType], object]) -> None:
     handle = make(impl)
-    for read in (bytes, memoryview, iter, list):
+    readers: tuple[Callable[[Any], object], ...] = (bytes, memoryview, iter, list)
+    for read in readers:
         with pytest.raises(TypeError):
-            read(handle)  # type: ignore[operator]
+            read(handle)
 
 
 def test_two_random_secrets_differ(impl: ModuleType) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Commands, KeyFiles
+    from node.tests.bridge.conftest import Commands, KeyFiles
 
 KEY = {
     "number",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Commands, KeyFiles
+    from node.tests.bridge.conftest import Commands, KeyFiles
 
 OTHER_NOISE = "0f" * 16
 

@@ -94,3 +94,12 @@ def test_phases_are_noted_in_whole_seconds_once_they_have_ended() -> None:
     assert [(phase.name, phase.start, phase.end) for phase in measured.phases] == [
         ("setup", "2030-01-31T12:00:00Z", "2030-01-31T12:00:00Z")
     ]
+
+
+def test_a_slot_number_that_only_a_peer_can_have_made_up_counts_as_fixed() -> None:
+    machine = Machine()
+    measured = Measurements(SEGMENTS, machine, machine, machine)  # type: ignore[arg-type]
+    machine.items = [Traffic(1, 999, 5), Traffic(len(SEGMENTS) + 7, 0, 6)]
+    measured.end_offline()
+    measured.end_online()
+    assert measured.report(1).sent_bytes.fixed == 11

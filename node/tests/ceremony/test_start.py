@@ -155,3 +155,29 @@ def test_go_is_said_only_with_n_minus_t_ready_or_one_honest_go(
     if len(position.ready) == group.n:
         assert position.should_go(now, grace)
     assert position.started == (len(position.go) >= group.quorum)
+
+
+def test_a_peer_that_floods_with_wrong_signatures_is_not_listened_to_for_long() -> None:
+    async def scene(stage: Stage) -> int:
+        checked = 0
+        mine = starter(stage, 1)
+
+        class Counting:
+            def sign(self, purpose: str, message: bytes) -> bytes:
+                return stage.identity(1).sign(purpose, message)
+
+            def verify(self, role: int, purpose: str, message: bytes, signature: bytes) -> bool:
+                nonlocal checked
+                checked += 1
+                return stage.identity(1).verify(role, purpose, message, signature)
+
+        mine.identity = Counting()
+        for _ in range(1000):
+            mine.take(2, statement(stage, 3, "go"))
+        for segment in range(1000):
+            mine.take(3, statement(stage, 3, "go", segment=mine.last + 1 + segment))
+        for _ in range(1000):
+            mine.take(4, statement(stage, 4, "go"))
+        return checked
+
+    assert play(scene) < 20

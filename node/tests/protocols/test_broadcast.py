@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from hashlib import sha256
 from random import Random
 from typing import TYPE_CHECKING
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from dkg_node.testing.lockstep import Move, Outgoing, Run
 
 LIMIT = 64
-Outputs = "Mapping[Role, bytes | None]"
 
 
 async def program(session: Session) -> Mapping[Role, bytes | None]:
@@ -183,12 +183,10 @@ def test_crashed_senders_are_none_for_all_or_for_nobody(seed: int) -> None:
 
 
 def test_another_public_state_makes_a_body_none() -> None:
-    from dataclasses import replace  # noqa: PLC0415 - this test only
-
     async def other_state(session: Session) -> Mapping[Role, bytes | None]:
         return await program(replace(session, state=b"\1" * 32) if session.me == 3 else session)
 
-    outcome = Lockstep[Outputs](Group(4, 1)).run(other_state)
+    outcome = Lockstep["Mapping[Role, bytes | None]"](Group(4, 1)).run(other_state)
     assert outcome.results[1][3] is None
     assert outcome.results[3][1] is None
 
@@ -212,3 +210,28 @@ def test_relays_decode_to_what_encodes_to_the_same_bytes(data: bytes) -> None:
 )
 def test_relays_survive_the_wire(relays: list[Relay]) -> None:
     assert decode_relays(encode_relays(relays), 4) == relays
+
+
+class NameManyBodies(Puppets):
+    """Lists digests of large bodies in every relay: unsigned, and more than two that are signed."""
+
+    def send(self, move: Move) -> Outgoing:
+        if move.slot == "b.1":
+            return move.honest
+        relays = []
+        for number in range(20):
+            body = self.body(b"%d" % number)
+            digest = sha256(body).digest()
+            self.sessions[move.sender].link.offer(digest, body)
+            chain = {signer: self.signature(signer, move.sender, body) for signer in self.corrupt} if number < 5 else {}
+            relays.append(Relay(move.sender, digest, chain))
+        return dict.fromkeys(self.group.roles, encode_relays(relays))
+
+
+def test_nobody_pulls_bodies_without_signatures_or_more_than_two_a_sender() -> None:
+    group = Group(7, 2)
+    adversary = NameManyBodies(group)
+    outcome = run(group, adversary)
+    check(group, outcome, adversary.corrupt)
+    honest, size = group.n - group.t, len(adversary.body(b"0"))
+    assert sum(outcome.traffic.of("pull").values()) <= honest * group.t * 2 * group.t * size

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from dkg_node.algebra.kernel import Keys
 
 from dkg_node.algebra import kernel
 from dkg_node.algebra.encoding import enc
+from dkg_node.algebra.kernel import Keys
 from dkg_node.errors import QuorumLost
 from dkg_node.protocols.coin import coin, coin_slot
 from dkg_node.protocols.opening import opening_slot, robust_open

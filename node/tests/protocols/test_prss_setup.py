@@ -6,10 +6,10 @@ from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
-from dkg_node.algebra.kernel import Secret
 
 from dkg_node.algebra import kernel
 from dkg_node.algebra.encoding import enc
+from dkg_node.algebra.kernel import Secret
 from dkg_node.errors import SetupIncomplete
 from dkg_node.protocols.prss import ABSENT, certify, read_table, setup, setup_slots
 from dkg_node.protocols.session import Group

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import grpc
 import grpc.aio
@@ -359,7 +360,7 @@ def test_the_fetcher_never_raises_and_then_lets_nobody_in(caplog: pytest.LogCapt
 # --- damage on an authenticated stream
 
 
-def frame(number: int = 0, payload: bytes = b"x", **changes: object) -> bytes:
+def frame(number: int = 0, payload: bytes = b"x", **changes: Any) -> bytes:  # noqa: ANN401 any field of a frame
     made = replace(Frame(Address(Kind.SLOT, 0, 0, 0, 0), number, 0, len(payload), 0, payload), **changes)
     return wrap([encode_header(made), payload])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -61,7 +62,8 @@ class Display:
 
     def _draw(self) -> None:
         self._wipe()
-        lines = [HEAD, *(f"{party:>5}  {row}" for party, row in self._rows.items())]
+        width = shutil.get_terminal_size().columns - 1  # a line that wraps would be redrawn in the wrong place
+        lines = [line[:width] for line in (HEAD, *(f"{party:>5}  {row}" for party, row in self._rows.items()))]
         sys.stdout.write("\n".join(lines) + "\n")
         sys.stdout.flush()
         self._drawn = len(lines)

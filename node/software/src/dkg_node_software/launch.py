@@ -118,10 +118,10 @@ async def _start(run: Run) -> dict[int, ControlClient]:
         write_atomic(run.layout.desired_state(party), _json(_state(agreement, party, peers, [])))
         run.processes.launch(party)
     found = await asyncio.gather(*(run.processes.identity(party) for party in parties))
-    keys = {party: bytes.fromhex(facts["identity_key"]) for party, facts in zip(parties, found, strict=True)}
+    keys = {party: bytes.fromhex(facts.identity_key) for party, facts in zip(parties, found, strict=True)}
     enrolments = [enrol(agreement.terms.digest, party, key, agreement.keys[party]) for party, key in keys.items()]
     for peer, facts in zip(peers, found, strict=True):
-        peer["certificate"] = facts["certificate"]
+        peer["certificate"] = facts.certificate
     for party in parties:
         write_atomic(run.layout.desired_state(party), _json(_state(agreement, party, peers, enrolments)))
     return {party: ControlClient(run.processes.socket(party), key) for party, key in keys.items()}

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dkg_node.errors import UsageError
+from dkg_node.keygen.plan import plan_of
 from dkg_node.service.bridge import bridge_path
 from dkg_node.service.command import EnvironmentFault
 
@@ -18,11 +19,13 @@ if TYPE_CHECKING:
     from dkg_node.keygen.parameters import ParameterSet
 
 GIB = 1 << 30
-PROCESS = 160 << 20
+PROCESS = 190 << 20
 """Resident bytes of a node before it holds anything: interpreter, gRPC, kernel tables, buffers of the streams."""
-CHUNKS_AT_ONCE = 6
+CHUNKS_AT_ONCE = 8
 CHUNK = 65_536 * 16 * 4
-"""Shares, values and messages of one chunk at K=128, for each of some four copies."""
+"""Base shares of one chunk at K=128, four words each; some four copies of them are alive at once."""
+LINK = 24 << 20
+"""What may wait for a peer and from it (the network's limits), unless the whole run has less for it."""
 ASSEMBLY = 80 << 20
 """The bridge beside its input; one party assembles at a time."""
 PORT_STEP = 10
@@ -44,9 +47,10 @@ def needs(params: ParameterSet, parties: int) -> Needs:
         for spec in params.keys
     )
     row = 4 * max(spec.row_masks * spec.word_bits // 8 * 64 for spec in params.keys)
-    each = PROCESS + shares + CHUNKS_AT_ONCE * 4 * CHUNK + row
     keys = params.seeded_bytes
-    opened = params.bits * 4 + params.products * 16
+    opened = sum(chunk.v_bytes for batch in plan_of(params).batches for chunk in batch.chunks)
+    link = min(LINK, 2 * opened // parties + keys)
+    each = PROCESS + shares + min(CHUNKS_AT_ONCE * 4 * CHUNK, 4 * opened) + row + (parties - 1) * link
     return Needs(parties * each + ASSEMBLY + 4 * keys, parties * 3 * keys + 2 * keys + opened + parties * (16 << 20))
 
 
@@ -54,8 +58,7 @@ def check_machine(params: ParameterSet, parties: int, out: Path, base_port: int)
     """Refuse with the numbers when memory, disk, ports or the bridge are missing."""
     bridge_path()
     wanted = needs(params, parties)
-    memory = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    available = max(memory, _available_memory())
+    available = available_memory()
     if wanted.memory > available:
         raise EnvironmentFault(
             f"free some memory: {parties} parties of set {params.name!r} need {wanted.memory / GIB:.1f} GiB, "
@@ -118,7 +121,7 @@ def _existing(path: Path) -> Path:
     return path
 
 
-def _available_memory() -> int:
+def available_memory() -> int:
     """MemAvailable of Linux: free memory plus what caches give back."""
     try:
         with open("/proc/meminfo", encoding="ascii") as file:  # noqa: PTH123 - a kernel interface, not a file of ours
@@ -127,4 +130,4 @@ def _available_memory() -> int:
                     return int(line.split()[1]) * 1024
     except OSError:
         pass
-    return 0
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

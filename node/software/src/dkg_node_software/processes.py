@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import shutil
 import signal
 import subprocess
@@ -13,6 +12,9 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING
 
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from dkg_api.model import Hex32
 from dkg_node.service.command import EnvironmentFault
 
 if TYPE_CHECKING:
@@ -23,6 +25,15 @@ if TYPE_CHECKING:
 POLL = 0.03
 STOP_SECONDS = 8.0
 ERROR = "error: "
+
+
+class Published(BaseModel):
+    """identity.json of a node."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    identity_key: Hex32
+    certificate: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,22 +87,24 @@ class Processes:
             command += ["--adversary", self.start.adversaries[party]]
         return command
 
-    async def identity(self, party: int) -> Mapping[str, str]:
+    async def identity(self, party: int) -> Published:
         """What the node published of itself; EnvironmentFault with its own words when it stopped instead."""
         path = self.start.layout.party(party) / "identity.json"
         while not path.exists():
             if self.running[party].poll() is not None:
                 raise EnvironmentFault(f"party {party} did not start: {self.last_words(party)}")
             await asyncio.sleep(POLL)
-        found: Mapping[str, str] = json.loads(path.read_bytes())
-        return found
+        try:
+            return Published.model_validate_json(path.read_bytes())
+        except ValidationError:
+            raise EnvironmentFault(f"party {party} published no usable identity: see {path}") from None
 
     def last_words(self, party: int) -> str:
         """The error line of a node that stopped, or how it ended."""
         lines = self.start.layout.log(party).read_text(errors="replace").splitlines()
         errors = [line.removeprefix(ERROR) for line in lines if line.startswith(ERROR)]
         if errors:
-            return errors[-1]
+            return "".join(letter if letter.isprintable() else "?" for letter in errors[-1])[:500]
         code = self.running[party].returncode
         how = (
             f"was ended by signal {signal.Signals(-code).name}"

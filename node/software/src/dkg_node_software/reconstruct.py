@@ -54,18 +54,20 @@ async def write_client_key(layout: Layout, target: Path, without: frozenset[int]
 
     terms = read_terms(layout)
     bits = _key_bits(layout, terms, without)
-    with TemporaryDirectory(prefix="dkg-key-bits-") as directory:
-        file = Path(directory) / "bits"
+    with TemporaryDirectory(prefix=".dkg-key-", dir=target.parent) as directory:  # nobody else may look into it
+        file, made = Path(directory) / "bits", Path(directory) / "client_key"
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
             stream.write(bits)
-        arguments = ("--parameter-set", terms.parameter_set, "--key-bits", str(file), "--out", str(target))
+        arguments = ("--parameter-set", terms.parameter_set, "--key-bits", str(file), "--out", str(made))
         await call_bridge("client-key", *arguments)
-    _private(target)
+        _hand_over(made, target)
     return terms.notices
 
 
-def _private(file: Path) -> None:
-    file.chmod(0o600)
+def _hand_over(made: Path, target: Path) -> None:
+    """From the private directory to its place, readable for the owner only at every moment."""
+    made.chmod(0o600)
+    made.replace(target)
 
 
 def _key_bits(layout: Layout, terms: Terms, without: frozenset[int]) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 PURPOSE = "certificate"
 SIGNATURE = 64
+PATIENCE = 8
+"""Wrong signatures after which a party is not listened to: an honest one makes none."""
 
 
 @dataclass(slots=True)
@@ -32,14 +35,16 @@ class Certifier:
     grace: float
     """How long to wait for the last t signatures once n-t are there, seconds."""
     _heard: dict[Role, bytes] = field(default_factory=dict)
+    _good: dict[Role, CertificateSignature] = field(default_factory=dict)
+    _wrong: Counter[Role] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         """Read the topic from now on."""
         self.mailbox.on("certificate", self.take)
 
     def take(self, sender: Role, data: bytes) -> None:
-        """Keep a peer's latest signature."""
-        if len(data) == SIGNATURE:
+        """Keep a peer's latest signature until its turn to be checked."""
+        if len(data) == SIGNATURE and sender not in self._good and self._wrong[sender] < PATIENCE:
             self._heard[sender] = data
 
     async def certify(self, contents: Certificate, until: float) -> Certificate:
@@ -69,10 +74,12 @@ class Certifier:
         return contents.model_copy(update={"signatures": signatures})
 
     def _valid(self, content: bytes) -> tuple[CertificateSignature, ...]:
-        """Valid signatures in order of party."""
-        found = []
-        for role, signature in sorted(self._heard.items()):
+        """Valid signatures in order of party; each is checked once."""
+        for role, signature in self._heard.items():
             key = self.keyring.signer(role, PURPOSE, content, signature)
-            if key is not None:
-                found.append(CertificateSignature(party=role, key=key.hex(), signature=signature.hex()))
-        return tuple(found)
+            if key is None:
+                self._wrong[role] += 1
+            else:
+                self._good[role] = CertificateSignature(party=role, key=key.hex(), signature=signature.hex())
+        self._heard.clear()
+        return tuple(self._good[role] for role in sorted(self._good))

@@ -52,6 +52,7 @@ class Mailbox:
                     self.network.post(letter.role, message)
             else:
                 self._deliver(letter.role, letter.payload)
+            await asyncio.sleep(0)  # a peer that posts without end must not keep the slots waiting
 
     async def news(self, patience: float) -> None:
         """Return when a letter was handed out since the last call, or after ``patience`` seconds."""

@@ -90,6 +90,8 @@ class Measurements:
         if item.slot < 0 or item.segment >= len(self._segments):
             return "fixed"
         segment = self._segments[item.segment]
+        if item.slot >= len(segment.schedule):
+            return "fixed"
         if segment.kind == "setup":
             return "setup"
         name, batch = segment.schedule[item.slot].name, segment.batch

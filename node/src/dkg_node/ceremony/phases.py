@@ -70,7 +70,7 @@ def segments_of(group: Group, params: ParameterSet, plan: Plan) -> tuple[Segment
 
 def assembly_work(group: Group, params: ParameterSet) -> float:
     """Core-seconds until the key files of all parties of one machine are assembled and hashed, one after another."""
-    return group.n * (1.0 + 10e-9 * params.seeded_bytes)
+    return group.n * (0.1 + 10e-9 * params.seeded_bytes)
 
 
 def longest(segments: Sequence[Segment], timing: Timing) -> float:

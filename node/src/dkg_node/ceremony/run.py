@@ -18,7 +18,7 @@ from dkg_node.protocols.session import Session
 from dkg_node.protocols.state import PublicState
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     from dkg_node.algebra.kernel import Keys
@@ -192,8 +192,21 @@ async def _batch(work: Work, party: Party, segment: Segment, keys: Keys) -> Batc
         raise ValueError(f"segment {segment.name} is no batch")
     session = await _enter(work, party, segment)
     result = await run_batch(session, keys, segment.batch, party.store, PublicState())
+    require_all(segment.name, result.silent)
     _leave(party, segment, digest=result.listing.hex(), silent=sorted(result.silent))
     return result
+
+
+def require_all(segment: str, silent: Collection[Role]) -> None:
+    """QuorumLost unless everybody was heard in a batch.
+
+    A check that n-t parties pass says nothing if one of them lies while an honest one is missing (01 section 6,
+    *Limit*), and who withholds one last message can make an honest one missing. Until such a party is brought up to
+    date by certificates, nothing is made without everybody.
+    """
+    if silent:
+        names = sorted(silent)
+        raise QuorumLost(f"{segment}: parties {names} were not heard in it; bring them back and start again", names)
 
 
 async def _online(

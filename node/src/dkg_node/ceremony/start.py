@@ -7,6 +7,7 @@ statement is signed with the identity key (purpose "go") and covers (sid, era, s
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -25,6 +26,8 @@ PURPOSE = "go"
 SIGNATURE = 64
 LAST_SEGMENT = 1 << 16
 """Far beyond any plan; keeps what a peer can make one remember bounded."""
+PATIENCE = 8
+"""Wrong signatures after which a sender is not listened to: an honest party never makes one."""
 HEAD = 1 + 4 + 4
 """A statement on the wire: kind (1 byte), era (4), segment (4), little endian, then the signature."""
 
@@ -73,6 +76,10 @@ class Position:
         if self.quorum_at is None and len(self.ready) >= self.group.quorum:
             self.quorum_at = now
 
+    def noted(self, role: Role, kind: Kind) -> bool:
+        """Whether the party's statement of that kind is known."""
+        return role in (self.ready if kind == "ready" else self.go)
+
     def should_go(self, now: float, grace: float) -> bool:
         """Whether this party may say ``go`` now."""
         if len(self.go) > self.group.t:
@@ -100,7 +107,12 @@ class Starter:
     grace: float
     """startGrace of the terms, seconds."""
     era: int = 0
+    last: int = LAST_SEGMENT
+    """Index of the last segment: statements beyond it are dropped."""
+    _wrong: Counter[Role] = field(default_factory=Counter)
     _positions: dict[int, Position] = field(default_factory=dict)
+    _newest: int = 0
+    """The segment that starts or runs: statements of earlier ones cost nothing any more."""
 
     def __post_init__(self) -> None:
         """Read the topic from now on."""
@@ -112,9 +124,15 @@ class Starter:
         if decoded is None:
             return
         statement, signature = decoded
-        wanted = statement.era == self.era and statement.segment <= LAST_SEGMENT
-        if wanted and self.identity.verify(sender, PURPOSE, signed_bytes(self.sid, statement), signature):
+        wanted = statement.era == self.era and self._newest <= statement.segment <= self.last
+        known = self._positions.get(statement.segment)
+        noted = known is not None and known.noted(sender, statement.kind)
+        if not wanted or noted or self._wrong[sender] >= PATIENCE:
+            return
+        if self.identity.verify(sender, PURPOSE, signed_bytes(self.sid, statement), signature):
             self._position(statement.segment).heard(sender, statement.kind, self.now())
+        else:
+            self._wrong[sender] += 1
 
     async def start(self, segment: int, until: float) -> float:
         """Run the exchange of ``segment``; returns T_start on the party's monotonic clock.
@@ -122,6 +140,7 @@ class Starter:
         Raises QuorumLost naming the parties not heard when ``until`` (the terms' deadline on the same clock) passes.
         """
         self.mailbox.forget()
+        self._newest = segment
         self._say("ready", segment)
         position = self._position(segment)
         while not position.started:

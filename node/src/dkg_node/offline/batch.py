@@ -142,7 +142,7 @@ def canonical_list(batch: Batch, decisions: Sequence[Decision]) -> tuple[Canonic
         if isinstance(first, Disputed):
             said = f"king {first.post.king} reports nothing valid from senders {list(first.missing)}"
         more = f", and {len(failed) - 1} more chunks of the batch failed" if len(failed) > 1 else ""
-        raise BatchFault(f"{where}: {said}{more}; start the ceremony again without the party that failed", where)
+        raise BatchFault(f"{where}: {said}{more}; start the ceremony again", where)
     return tuple(decision for decision in decisions if isinstance(decision, Canonical))
 
 

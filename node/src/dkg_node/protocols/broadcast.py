@@ -93,8 +93,14 @@ async def _relay_round(session: Session, name: str, view: _View, number: int, bo
     view.fresh = []
 
     def bodies_named(_: Role, data: bytes) -> list[bytes]:
+        """Bodies worth pulling: a relayer may list what it likes, but only signed digests count, two a sender."""
         relays = decode_relays(data, session.group.n) or []
-        return [relay.digest for relay in relays if not view.knows(relay.sender, relay.digest)]
+        named: dict[Role, list[bytes]] = {}
+        for relay in relays:
+            digests = named.setdefault(relay.sender, [])
+            if len(digests) < MOST_DIGESTS and _vouched(session, name, view, relay, number) is not None:
+                digests.append(relay.digest)
+        return [digest for digests in named.values() for digest in digests]
 
     got = await session.exchange(
         f"{name}.{number}",
@@ -134,21 +140,27 @@ def _accept_body(session: Session, name: str, view: _View, sender: Role, message
 
 def _accept_relay(session: Session, name: str, view: _View, relay: Relay, number: int) -> None:
     """Accept a digest with ``number`` valid signatures, the sender's among them, if its body is held."""
-    if view.knows(relay.sender, relay.digest) or view.full(relay.sender) or relay.sender not in relay.chain:
-        return
-    if relay.sender not in session.active:
-        return
     body = session.link.held(relay.digest)
     if body is None:
         return
+    chain = _vouched(session, name, view, relay, number)
+    if chain is not None:
+        view.accept(Relay(relay.sender, relay.digest, chain), body)
+
+
+def _vouched(session: Session, name: str, view: _View, relay: Relay, number: int) -> Chain | None:
+    """The valid signatures on a digest that is new, if there are ``number`` of them and the sender's is one."""
+    if view.knows(relay.sender, relay.digest) or view.full(relay.sender) or relay.sender not in relay.chain:
+        return None
+    if relay.sender not in session.active:
+        return None
     signed = _signed(session, name, relay.sender, relay.digest)
     valid = {
         signer: signature
         for signer, signature in relay.chain.items()
         if signer in session.active and session.identity.verify(signer, "broadcast", signed, signature)
     }
-    if len(valid) >= number and relay.sender in valid:
-        view.accept(Relay(relay.sender, relay.digest, valid), body)
+    return valid if len(valid) >= number and relay.sender in valid else None
 
 
 def _endorse(session: Session, name: str, relay: Relay) -> Relay:

@@ -15,7 +15,7 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 from dkg_node.ceremony.run import run_ceremony
-from dkg_node.errors import DkgError
+from dkg_node.errors import DkgError, UsageError
 from dkg_node.sealing.files import write_atomic
 from dkg_node.service import wire
 from dkg_node.service.command import DONE, EnvironmentFault, as_fault, exit_code_of, say_error
@@ -144,7 +144,7 @@ class Node:
         own = state.peer(state.party)
         listen = self._options.listen or f"0.0.0.0:{own.peer_port if own else 0}"
         network = wire.network_of(state, work, self._tls, os.urandom(16), listen)
-        await network.start()
+        await _listen(network)
         try:
             entropy = self._build.entropy(state.party)
             outside = wire.Outside(self._key, self._build.network(network, work.segments), entropy, self._board)
@@ -182,6 +182,14 @@ class Node:
         write_atomic(artefacts["measurements.json"], json.dumps(measured, indent=1).encode())
         self._board.publish(tuple(name for name, path in artefacts.items() if path.exists()))
         self._board.show("done", "done")
+
+
+async def _listen(network: PeerNetwork) -> None:
+    """Start the network. What keeps it from listening lies in this machine."""
+    try:
+        await network.start()
+    except UsageError as error:
+        raise EnvironmentFault(str(error)) from None
 
 
 async def _count(board: StatusBoard, network: PeerNetwork) -> None:

@@ -129,6 +129,7 @@ def network_of(state: DesiredState, work: Work, tls: TlsIdentity, boot: bytes, l
         listen=listen,
         round_timeout=work.timing.round_timeout,
         limits=Limits(),
+        min_rate=work.timing.min_rate,
     )
     return PeerNetwork(settings, peers_of(state))
 
@@ -161,7 +162,9 @@ def party_of(state: DesiredState, work: Work, paths: Paths, outside: Outside) ->
         sink=BodyFiles(paths.bodies),
         bodies=paths.bodies,
         public=paths.public,
-        starter=Starter(group, state.party, work.sid, identity, mailbox, network.now, grace),
+        starter=Starter(
+            group, state.party, work.sid, identity, mailbox, network.now, grace, last=len(work.segments) - 1
+        ),
         certifier=Certifier(group, state.party, identity, state.keyring, mailbox, network.now, grace),
         transcript=_transcript(paths),
         meter=meter,

@@ -37,6 +37,10 @@ class Effects(Protocol):
         """Ask a peer for a body."""
         ...
 
+    def hurry_at(self, instant: float) -> None:
+        """Call ``hurry`` at that time or soon after."""
+        ...
+
     def consumed(self, role: Role, size: int) -> None:
         """Bytes of that peer's messages that need no room any more."""
         ...
@@ -75,7 +79,10 @@ class Pending:
 
 @dataclass(slots=True)
 class _Pull:
-    """A body that is wanted: whom it was asked from, who else names it."""
+    """A body that is wanted: whom it was asked from, who else names it.
+
+    Everybody who names it is asked in turn, so t liars that never answer cost t times the patience, never the body.
+    """
 
     limit: int
     tag: Tag
@@ -274,6 +281,10 @@ class Mailbox:
         """A body of the newest open segment."""
         return self._bodies[max(self.open_positions)].get(digest) if self.open_positions else None
 
+    def serves(self, position: Position) -> bool:
+        """Whether bodies of that segment are still there for peers."""
+        return position in self._bodies
+
     def serve(self, era: int, segment: int, digest: bytes) -> bytes | None:
         """What a peer that wants a body gets."""
         return self._bodies.get((era, segment), {}).get(digest)
@@ -283,14 +294,14 @@ class Mailbox:
         segment = self.open_positions.get((era, tag.segment))
         digest, body = answer[:32], answer[32:]
         pull = segment.pulls.get(digest) if segment is not None else None
-        if segment is None or pull is None or (role != pull.asked and role not in pull.others):
+        if segment is None or pull is None:
             self.counters["late"] += 1
             return []
         if len(body) > pull.limit or sha256(body).digest() != digest:
             self.counters["unserved"] += 1
             if role in pull.others:
                 pull.others.remove(role)
-            elif not self._ask_next(pull, digest, now):
+            elif role == pull.asked and not self._ask_next(pull, digest, now):
                 del segment.pulls[digest]
             return []
         del segment.pulls[digest]
@@ -299,12 +310,16 @@ class Mailbox:
 
     def _want(self, segment: _Segment, pending: Pending, role: Role, digest: bytes, now: float) -> None:
         pull = segment.pulls.get(digest)
-        if pull is not None:
-            pull.others.append(role)
+        if pull is None:
+            tag = pending.request.tag
+            segment.pulls[digest] = _Pull(pending.request.body_limit, tag, role, now)
+            self.effects.pull(role, tag, digest)
             return
-        tag = pending.request.tag
-        segment.pulls[digest] = _Pull(pending.request.body_limit, tag, role, now)
-        self.effects.pull(role, tag, digest)
+        if role != pull.asked and role not in pull.others:
+            pull.others.append(role)
+        if now - pull.since >= self.patience:
+            self._pass_on(pull, digest, now)
+        self.effects.hurry_at(pull.since + self.patience)
 
     def _ask_next(self, pull: _Pull, digest: bytes, now: float) -> bool:
         if not pull.others:
@@ -313,13 +328,27 @@ class Mailbox:
         self.effects.pull(pull.asked, pull.tag, digest)
         return True
 
-    def hurry(self, now: float, patience: float) -> None:
-        """Ask the next one for every body that has been asked for longer than ``patience`` seconds ago."""
+    def _pass_on(self, pull: _Pull, digest: bytes, now: float) -> None:
+        """Ask the next one; the one that takes long stays in line, for it may be honest and slow."""
+        pull.others.append(pull.asked)
+        self._ask_next(pull, digest, now)
+
+    def hurry(self, now: float) -> None:
+        """Ask the next one for every body that was asked over ``patience`` ago; come again while any waits."""
+        waiting = []
         for segment in self.open_positions.values():
             for digest, pull in segment.pulls.items():
-                if now - pull.since >= patience and pull.others:
-                    pull.others.append(pull.asked)
-                    self._ask_next(pull, digest, now)
+                if now - pull.since >= self.patience and pull.others:
+                    self._pass_on(pull, digest, now)
+                if pull.others:
+                    waiting.append(pull.since + self.patience)
+        if waiting:
+            self.effects.hurry_at(min(waiting))
+
+    @property
+    def patience(self) -> float:
+        """Seconds before the next one that names a body is asked for it."""
+        return self.grace / 4
 
     def _complete(self, pending: Pending, digest: bytes) -> bool:
         changed = False

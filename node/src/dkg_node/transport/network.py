@@ -28,6 +28,9 @@ __all__ = [
 T = TypeVar("T")
 ERA_LIMIT = SEGMENT_LIMIT = PART_LIMIT = 1 << 32
 
+MOST_WANTS = 1 << 13
+"""Bodies a peer may ask for in one segment (a batch has 512 chunks): each answer costs memory until acknowledged."""
+
 
 class PeerNetwork:
     """Ordered, resumable, authenticated streams to every peer, and the Link of the open segment.
@@ -63,6 +66,7 @@ class PeerNetwork:
         self._futures: dict[Pending, asyncio.Future[None]] = {}
         self._looking: set[Pending] = set()
         self._hurry: Timer | None = None
+        self._served: Counter[tuple[Role, tuple[int, int]]] = Counter()
         self._era = 0
         self._status = {
             role: PeerStatus(connected=False, reason=f"party {role} was not reached yet") for role in self._others
@@ -146,6 +150,8 @@ class PeerNetwork:
         """
         for pending in self._mailbox.close((era, segment)):
             self._finish(pending)
+        for role, position in [key for key in self._served if not self._mailbox.serves(key[1])]:
+            del self._served[role, position]
         for role in self._others:
             if self._flow.backlog(role) > self._settings.limits.backlog:
                 self._on_hub("purge", role, era, segment)
@@ -304,13 +310,15 @@ class PeerNetwork:
     def pull(self, role: Role, tag: Tag, digest: bytes) -> None:
         """Ask a peer for a body, and others that name it if it takes long."""
         self._send([(role, Message(Address(Kind.WANT, self._era, tag.segment, tag.slot, tag.part), digest))])
+
+    def hurry_at(self, instant: float) -> None:
+        """Have the mailbox ask others for what takes long."""
         if self._hurry is None:
-            patience = self._mailbox.grace / 4
-            self._hurry = self._clock.call_at(self.now() + patience, self._hurry_up)
+            self._hurry = self._clock.call_at(max(instant, self.now()), self._hurry_up)
 
     def _hurry_up(self) -> None:
         self._hurry = None
-        self._mailbox.hurry(self.now(), self._mailbox.grace / 4)
+        self._mailbox.hurry(self.now())
 
     def consumed(self, role: Role, size: int) -> None:
         """A peer's message needs no room any more."""
@@ -363,8 +371,10 @@ class PeerNetwork:
                     self._look_soon(pending)
 
     def _serve(self, role: Role, wanted: Address, digest: bytes) -> None:
-        body = self._mailbox.serve(wanted.era, wanted.segment, digest) if len(digest) == 32 else None
-        if len(digest) == 32:
+        position = (wanted.era, wanted.segment)
+        if len(digest) == 32 and self._mailbox.serves(position) and self._served[role, position] < MOST_WANTS:
+            self._served[role, position] += 1
+            body = self._mailbox.serve(wanted.era, wanted.segment, digest)
             address = Address(Kind.BODY, wanted.era, wanted.segment, wanted.slot, wanted.part)
             self._send([(role, Message(address, digest + (body or b"")))])
 

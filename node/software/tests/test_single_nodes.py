@@ -1,0 +1,158 @@
+"""One real node among peers that are not there, or are not who they should be."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from dkg_api.enrolment import enrol
+from dkg_api.signatures import public_bytes
+from dkg_node.protocols.session import Group
+from dkg_node.sealing.files import write_atomic
+from dkg_node.testing.commands import base_port, program
+from dkg_node.transport.tls import TlsIdentity
+from dkg_node_software import agreement
+from dkg_node_software.measure import measure
+
+Register = Callable[[subprocess.Popen[str]], subprocess.Popen[str]]
+GROUP = Group(4, 1)
+HOST = "127.0.0.1"
+SECONDS = 6
+"""From the start of a node to the terms' deadline."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Terms whose deadline is near, and peers that exist on paper only."""
+
+    home: Path
+    agreed: agreement.Agreement
+    base: int
+    register: Register
+    identities: dict[int, bytes]
+    certificates: dict[int, str]
+
+    def state(self, party: int, **changes: object) -> dict[str, Any]:
+        agreed = self.agreed
+        peers = [
+            {"index": i, "host": HOST, "peerPort": self.port(i), "certificate": self.certificates.get(i)}
+            for i in GROUP.roles
+        ]
+        enrolments = [
+            enrol(agreed.terms.digest, i, key, agreed.keys[i]).model_dump() for i, key in self.identities.items()
+        ]
+        value = {
+            "terms": agreed.terms.as_json(),
+            "signatures": [signature.model_dump() for signature in agreed.signatures],
+            "party": party,
+            "attempt": 1,
+            "peers": peers,
+            "enrolments": enrolments,
+        }
+        return {**value, **changes}
+
+    def port(self, party: int) -> int:
+        return self.base + 10 * party + 1
+
+    def write(self, party: int, state: dict[str, Any]) -> Path:
+        path = self.home / str(party) / "desired-state.json"
+        path.parent.mkdir(exist_ok=True)
+        write_atomic(path, json.dumps(state).encode())
+        return path
+
+    def start(self, party: int) -> subprocess.Popen[str]:
+        """Start a node with an incomplete state; note what it publishes of itself."""
+        path = self.write(party, self.state(party, enrolments=[]))
+        arguments = ["--desired-state", str(path), "--control", str(self.home / f"{party}.sock")]
+        command = [program("dkg-software"), "node", *arguments, "--listen", f"{HOST}:{self.port(party)}"]
+        node = self.register(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+        identity = path.with_name("identity.json")
+        while not identity.exists():
+            assert node.poll() is None, node.communicate()
+            time.sleep(0.02)
+        published = json.loads(identity.read_bytes())
+        self.identities[party] = bytes.fromhex(published["identity_key"])
+        self.certificates[party] = published["certificate"]
+        return node
+
+
+@pytest.fixture
+def scene(
+    tmp_path: Path, started: Register, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> Scene:
+    monkeypatch.setattr(agreement, "SLACK", timedelta(seconds=SECONDS))
+    pace = agreement.Pace(start_grace=50, round_timeout=50, min_rate=10**10, min_speed=10**6)
+    agreed = agreement.agree("test", GROUP, [measure()], pace, None)
+    identities = {i: public_bytes(Ed25519PrivateKey.from_private_bytes(bytes([i]) * 32)) for i in GROUP.roles}
+    certificates = {i: TlsIdentity.fresh(i, datetime.now(UTC)).certificate for i in GROUP.roles}
+    home = tmp_path_factory.mktemp("n")
+    assert tmp_path.exists()
+    return Scene(home, agreed, base_port(4), started, identities, certificates)
+
+
+def ended(node: subprocess.Popen[str], code: int, *words: str) -> None:
+    _, errors = node.communicate(timeout=120)
+    lines = [line for line in errors.splitlines() if line.startswith("error: ")]
+    assert node.returncode == code, errors
+    assert len(lines) == 1
+    assert "Traceback" not in errors
+    for word in words:
+        assert word in errors
+
+
+def test_unreachable_peers_are_named_when_the_deadline_comes(scene: Scene) -> None:
+    node = scene.start(1)
+    scene.write(1, scene.state(1))
+    ended(node, 3, "parties [2, 3, 4] could not be reached before the deadline")
+    assert not (scene.home / "1" / "certificate.json").exists()
+    assert not (scene.home / "1" / "share.sealed").exists()
+
+
+def test_a_peer_with_another_certificate_is_not_let_in(scene: Scene) -> None:
+    nodes = {party: scene.start(party) for party in (1, 2)}
+    scene.write(2, scene.state(2))
+    scene.certificates[2] = TlsIdentity.fresh(2, datetime.now(UTC)).certificate
+    scene.write(1, scene.state(1))
+    ended(nodes[1], 3, "parties [2, 3, 4] could not be reached")
+    ended(nodes[2], 3, "parties [1, 3, 4] could not be reached", "certificate")
+
+
+def test_a_node_that_ran_before_does_not_begin_again_in_the_middle(scene: Scene) -> None:
+    home = scene.home / "1"
+    home.mkdir()
+    (home / "transcript.jsonl").write_bytes(b"")
+    node = scene.start(1)
+    scene.write(1, scene.state(1))
+    ended(node, 2, "ran in", "start afresh")
+
+
+def test_a_busy_port_ends_the_node_in_one_line(scene: Scene) -> None:
+    first = scene.start(1)
+    scene.write(1, scene.state(1))
+    while not (scene.home / "1" / "transcript.jsonl").exists():
+        assert first.poll() is None
+        time.sleep(0.02)
+    path = scene.write(3, scene.state(3))
+    arguments = ["--desired-state", str(path), "--control", str(scene.home / "3.sock")]
+    command = [program("dkg-software"), "node", *arguments, "--listen", f"{HOST}:{scene.port(1)}"]
+    second = scene.register(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+    ended(second, 4, str(scene.port(1)))
+
+
+def test_terms_whose_plan_outlasts_the_deadline_start_nothing(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agreement, "SLACK", timedelta(seconds=-2))
+    pace = agreement.Pace(start_grace=50, round_timeout=50, min_rate=10**10, min_speed=10**6)
+    short = agreement.agree("test", GROUP, [measure()], pace, None)
+    late = Scene(scene.home, short, scene.base, scene.register, scene.identities, scene.certificates)
+    node = late.start(1)
+    late.write(1, late.state(1))
+    ended(node, 2, "choose a later deadline in the terms")
