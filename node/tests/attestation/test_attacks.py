@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -123,6 +125,12 @@ def resigned(context: list[object]) -> Case:
     return case(specs=specs, parts=sign)
 
 
+def under_the_true_root() -> Case:
+    """All right but for one thing: the root never signed the authority below it."""
+    true = issue(usual_chain())[0]
+    return case(ders=lambda ders: (true, *ders[1:]), policy={"root": hashlib.sha256(true).digest()})
+
+
 def without(name: str) -> Case:
     return case(fields={name: DROP})
 
@@ -177,7 +185,7 @@ LINES: dict[str, tuple[Reason, Callable[[], Case]]] = {
     "a tagged value": (Reason.PAYLOAD, lambda: field(timestamp=cbor2.CBORTag(2, b"\x01\x00"))),
     "a name that is a number": (Reason.PAYLOAD, lambda: case(fields={1: 2})),
     **{
-        f"no {name}": (Reason.PAYLOAD, lambda name=name: without(name))  # type: ignore[misc]
+        f"no {name}": (Reason.PAYLOAD, partial(without, name))
         for name in ("module_id", "digest", "timestamp", "pcrs", "certificate", "cabundle")
     },
     "an unknown name": (Reason.UNKNOWN_FIELD, lambda: field(extra=1)),
@@ -214,7 +222,7 @@ LINES: dict[str, tuple[Reason, Callable[[], Case]]] = {
     "PCR of 47 bytes": (Reason.PAYLOAD, lambda: pcr({5: bytes(47)})),
     "PCR as text": (Reason.PAYLOAD, lambda: pcr({5: "0" * 48})),
     **{
-        f"no PCR{index}": (Reason.PAYLOAD, lambda index=index: pcr({}, drop=index))  # type: ignore[misc]
+        f"no PCR{index}": (Reason.PAYLOAD, partial(pcr, {}, drop=index))
         for index in (0, 1, 2)
     },
     # 3: the chain
@@ -233,7 +241,11 @@ LINES: dict[str, tuple[Reason, Callable[[], Case]]] = {
     ),
     "a leaf of another enclave": (Reason.CHAIN_SIGNATURE, lambda: foreign(4)),
     "an authority of another chain": (Reason.CHAIN_SIGNATURE, lambda: foreign(2)),
-    "signed by nobody": (Reason.CHAIN_SIGNATURE, lambda: certificate(3, signer=OTHER_KEY)),
+    **{
+        f"certificate {place} by another key": (Reason.CHAIN_SIGNATURE, partial(certificate, place, signer=OTHER_KEY))
+        for place in (1, 2, 3, 4)
+    },
+    "the true root above a chain of somebody's own": (Reason.CHAIN_SIGNATURE, under_the_true_root),
     "a damaged signature": (
         Reason.CHAIN_SIGNATURE, lambda: damaged(2, lambda der: der[:-1] + bytes([der[-1] ^ 1])),
     ),
@@ -295,6 +307,13 @@ LINES: dict[str, tuple[Reason, Callable[[], Case]]] = {
     "debug mode with PCR3 and PCR4 set": (
         Reason.DEBUG, lambda: pcr({0: ZERO, 1: ZERO, 2: ZERO, 3: MEASURED[0], 4: MEASURED[1]}),
     ),
+    "one measurement of debug mode": (
+        Reason.DEBUG,
+        lambda: case(
+            fields={"pcrs": {0: MEASURED[0], 1: ZERO, 2: MEASURED[2]}},
+            policy={"releases": frozenset({(MEASURED[0], ZERO, MEASURED[2])})},
+        ),
+    ),
     "debug mode under a policy of zeros": (
         Reason.DEBUG,
         lambda: case(
@@ -302,7 +321,7 @@ LINES: dict[str, tuple[Reason, Callable[[], Case]]] = {
         ),
     ),
     **{
-        f"PCR{index} of other code": (Reason.RELEASE, lambda index=index: pcr({index: bytes([9] * 48)}))  # type: ignore[misc]
+        f"PCR{index} of other code": (Reason.RELEASE, partial(pcr, {index: bytes([9] * 48)}))
         for index in (0, 1, 2)
     },
     "PCRs of two releases mixed": (
@@ -316,6 +335,7 @@ LINES: dict[str, tuple[Reason, Callable[[], Case]]] = {
     "a leaf of no region": (Reason.MODULE, lambda: certificate(-1, names=(f"{MODULE}..aws",))),
     "a leaf of two regions": (Reason.MODULE, lambda: certificate(-1, names=(f"{MODULE}.eu.us.aws",))),
     "a leaf of another cloud": (Reason.MODULE, lambda: certificate(-1, names=(f"{MODULE}.eu-central-1.example",))),
+    "a leaf named after a region only": (Reason.MODULE, lambda: certificate(-1, names=("eu-central-1",))),
     "a leaf with two names": (
         Reason.MODULE, lambda: certificate(-1, names=(f"{MODULE}.eu-central-1.aws", "other")),
     ),
@@ -397,19 +417,14 @@ def test_without_an_attack_the_document_is_accepted() -> None:
     assert accepted.genuine.name.startswith(MODULE)
 
 
-def test_an_empty_policy_refuses_even_a_root_of_no_bytes() -> None:
-    given = replace(case(), policy=Policy())
-    assert outcome(given) is Reason.ROOT
-    genuine = verifier.authenticate(given.document, case_root(given), AT)
+@pytest.mark.parametrize("name", ["root", "releases", "expected"])
+def test_a_policy_with_one_part_empty_refuses_a_genuine_document(name: str) -> None:
+    given = case()
+    genuine = verifier.authenticate(given.document, given.policy.root, AT)
+    less = replace(given.policy, **{name: getattr(Policy(), name)})
     with pytest.raises(Refusal) as refusal:
-        policy.check_policy(Policy(), genuine.document, genuine.name, NONCE, AT)
+        policy.check_policy(less, genuine.document, genuine.name, NONCE, AT)
     assert refusal.value.reason is Reason.EMPTY_POLICY
-
-
-def case_root(given: Case) -> bytes:
-    digest = hashes.Hash(hashes.SHA256())
-    digest.update(document.read_document(given.document).cabundle[0])
-    return digest.finalize()
 
 
 def test_every_reason_is_met_and_each_says_what_to_do() -> None:
