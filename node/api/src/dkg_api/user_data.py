@@ -84,10 +84,10 @@ def decode_user_data(data: bytes | None) -> UserData | None:
         return None
     try:
         fields = plain_value(data)
-        if type(fields) is not dict or type(fields.get(1)) is not int or fields[1] != VERSION:
+        if type(fields) is not dict:
             return None
         named = {name: fields[key] for name, (key, _) in {**_BYTES, **_INTEGERS}.items() if key in fields}
         result = UserData(purpose=fields[2], **named)
-        return result if result.encode() == data else None
+        return result if result.encode() == data else None  # other versions, other keys, other encodings end here
     except (CborError, ValueError, TypeError, KeyError):
         return None
