@@ -42,6 +42,19 @@ class Entropy(Protocol):
         ...
 
 
+class Attester(Protocol):
+    """Evidence of this party's code, from the module that measured it (03)."""
+
+    def attest(self, user_data: bytes, nonce: bytes | None, public_key: bytes | None) -> bytes:
+        """A fresh attestation document.
+
+        ``user_data``: at most 512 bytes, see ``dkg_api.user_data``; ``nonce``: the verifier's, at most 512 bytes;
+        ``public_key``: a key the document vouches for, DER SPKI, at most 1024 bytes. AttestationError when the module
+        has no document to give. Takes some milliseconds.
+        """
+        ...
+
+
 class Sealer(Protocol):
     """Keeps secrets over the life of the process; every object is bound to (ceremony, terms, party, attempt, epoch).
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dkg_node.attestation.root import NITRO_ROOT
 from dkg_node.service.command import run_command
 from dkg_node.service.editions import Command, Edition, dispatch
 
@@ -14,6 +15,7 @@ TOOLS = {
     "key": Command("dkg_node.service.key_tool", "make an organisation key"),
     "terms": Command("dkg_node.service.terms_tool", "write, sign, merge and check the terms"),
     "verify": Command("dkg_node.service.verify_tool", "check what a ceremony left, offline"),
+    "evidence": Command("dkg_node.service.evidence_tool", "show an attestation document and judge it"),
     "report": Command("dkg_node.service.report_tool", "show what a ceremony took"),
     "fetch": Command("dkg_node.service.fetch_tool", "bring the public artefacts of a node out"),
 }
@@ -22,6 +24,6 @@ TOOLS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point."""
-    edition = Edition("nitro", "dkgctl", "dkg-software")
+    edition = Edition("nitro", "dkgctl", "dkg-software", NITRO_ROOT)
     description = "Tools for the organisations of a distributed key generation."
     return run_command(lambda given: dispatch(edition, description, TOOLS, given), arguments)

@@ -22,6 +22,8 @@ class Edition:
     program: str
     other: str
     """The program for the other attestation."""
+    root: bytes
+    """SHA-256 of the one attestation root of this build."""
 
     def check(self, attestation: str, command: str) -> None:
         """Refuse documents of the other attestation, naming the command to use."""
