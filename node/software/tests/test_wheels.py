@@ -44,6 +44,12 @@ def test_the_software_root_occurs_nowhere_in_the_production_wheels(production: P
     assert not (production / "dkg_node_software").exists()
 
 
+def test_no_adversary_is_in_the_production_wheels(production: Path) -> None:
+    assert (production / "dkg_node" / "protocols").is_dir()
+    assert not (production / "dkg_node" / "testing").exists()
+    assert not [path for path in production.rglob("*.py") if "class Adversary" in path.read_text()]
+
+
 def test_production_alone_refuses_a_software_document(production: Path, tmp_path: Path) -> None:
     said = UserData(
         purpose="kms", terms_digest=bytes(32), attempt=1, party=1, boot_id=bytes(16), boot_number=1, root=bytes(32)
