@@ -48,12 +48,3 @@ class AttestationError(DkgError):
 
 class SealingError(DkgError):
     """A sealed object can't be written, opened, or is not what it claims to be."""
-
-
-class CeremonyError(DkgError):
-    """A phase of the ceremony failed for a reason outside the protocol."""
-
-    def __init__(self, phase: str, message: str) -> None:
-        """``phase`` is the segment's name, as shown in progress and report."""
-        self.phase = phase
-        super().__init__(f"{phase}: {message}")

@@ -214,7 +214,7 @@ async def _online(
 ) -> tuple[Mapping[str, str], KeyShares]:
     """Seed, every public key, the files for tfhe-rs, and the agreement on their hashes."""
     session = await _enter(work, party, segment)
-    task = Task.of(work.params, work.plan, _held(results))
+    task = Task.of(work.params, work.plan, Held.of(results))
     results.clear()
     seed, liars = await open_seed(session, keys)
     findings.liars |= liars
@@ -235,15 +235,6 @@ async def _online(
         findings.missing |= session.link.silent("digests.1")
     _leave(party, segment, digest=agreed.hex(), wrong_shares=sorted(findings.liars), missing=sorted(findings.missing))
     return digests, task.share
-
-
-def _held(results: list[BatchResult]) -> Held:
-    """The batches' shares by kind, batch and position."""
-    by_kind: dict[str, dict[tuple[int, int], object]] = {"bits": {}, "noise": {}, "product": {}}
-    for result in results:
-        for position, share in enumerate(result.results):
-            by_kind[result.batch.kind][result.batch.index, position] = share
-    return Held(by_kind["bits"], by_kind["noise"], by_kind["product"])  # type: ignore[arg-type]  # a kind has one type
 
 
 def _seal(party: Party, share: KeyShares) -> None:

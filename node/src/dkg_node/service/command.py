@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, NoReturn
 
 from dkg_node.errors import (
     AttestationError,
-    CeremonyError,
     DkgError,
     ProtocolError,
     QuorumLost,
@@ -40,7 +39,6 @@ EXIT_CODES: tuple[tuple[type[DkgError], int], ...] = (
     (SealingError, NEGATIVE),
     (AttestationError, NEGATIVE),
     (ProtocolError, NEGATIVE),
-    (CeremonyError, NEGATIVE),
 )
 
 
