@@ -124,7 +124,7 @@ def test_an_enrolment_of_an_unknown_party_is_refused(terms: Terms, organization_
 
 
 def test_any_changed_field_of_an_enrolment_is_noticed(terms: Terms, enrolments: list[Enrolment]) -> None:
-    for changes in ({"identity_key": "11" * 32}, {"document": "x"}, {"key_arn": "arn"}):
+    for changes in ({"identity_key": "11" * 32}, {"document": "eA=="}, {"key_arn": "arn"}):
         assert "not signed" in refused(terms, enrolments[0].model_copy(update=changes))
 
 

@@ -19,11 +19,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import NameOID
 
+from dkg_api.party_certificate import host_name
 from dkg_node.errors import AttestationError
 from dkg_node.testing.world import World, ask, until
 from dkg_node.transport.frames import Address, Boot, Frame, Greeting, Kind, encode_greeting, encode_header, wrap
 from dkg_node.transport.network import Peer
-from dkg_node.transport.tls import Pin, TlsIdentity, admit, client_credentials, host_name, server_credentials
+from dkg_node.transport.tls import Pin, TlsIdentity, admit, client_credentials, server_credentials
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 SID = bytes(range(32))

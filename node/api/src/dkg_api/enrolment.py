@@ -2,40 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Annotated, Literal
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from pydantic import AfterValidator, StringConstraints
 
 from dkg_api.canonical import canonical
-from dkg_api.errors import ApiError
-from dkg_api.model import Hex32, Hex64, Model
+from dkg_api.errors import ApiError, DocumentError
+from dkg_api.model import Hex32, Hex64, Model, parse_model
 from dkg_api.signatures import sign, verify
-from dkg_api.terms import Terms
+from dkg_api.terms import SealingTerms, Terms
 
 MAX_ENROLMENTS = 8
 """A party: one that lost its disk enrols a new key."""
+MAX_DOCUMENT = 12 * 1024
+"""Bytes of an attestation document."""
+KEY_ARN = re.compile(
+    r"arn:(?P<partition>aws[a-z-]{0,16}):kms:(?P<region>[a-z0-9-]{1,32}):(?P<account>[0-9]{12})"
+    r":key/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+)
+"""A single-region key by its id: no alias, which may be moved, and no ``mrk-``, which has copies elsewhere."""
 
 
 class EnrolmentError(ApiError):
     """An enrolment that counts for nothing; the text says why and what to do."""
 
 
+class EnrolmentFormatError(DocumentError):
+    """The text is no enrolment at all."""
+
+
+def _one_spelling(text: str) -> str:
+    """Base64 in its one spelling: else the same document could be written in many ways."""
+    data = b64decode(text, validate=True)
+    if b64encode(data).decode() != text or not 0 < len(data) <= MAX_DOCUMENT:
+        raise ValueError(f"is no base64 of 1 to {MAX_DOCUMENT} bytes in its one spelling: take the file of `enrol`")
+    return text
+
+
+Document = Annotated[str, StringConstraints(max_length=4 * MAX_DOCUMENT // 3 + 4), AfterValidator(_one_spelling)]
+KeyArn = Annotated[str, StringConstraints(pattern=rf"^{KEY_ARN.pattern}$", max_length=128)]
+
+
 class Enrolment(Model):
     """An organisation says: this identity key is my party's, for these terms."""
 
+    schema_version: Literal[1] = 1
     terms_digest: Hex32
     party: int
     identity_key: Hex32
-    document: str | None = None
-    """The enclave's attestation document; none until attestation is built."""
-    key_arn: str | None = None
+    document: Document | None = None
+    """The enclave's attestation document (purpose ``enrol``), base64. Whoever appraises refuses None."""
+    key_arn: KeyArn | None = None
     """The KMS key's name; none with the development-only sealer."""
     signature: Hex64
 
     def content(self) -> bytes:
         """What the organisation signs (purpose ``enrolment``)."""
         return _content(self.model_dump(exclude={"signature"}))
+
+    @property
+    def evidence(self) -> bytes | None:
+        """The attestation document's bytes."""
+        return None if self.document is None else b64decode(self.document)
+
+    def encode(self) -> bytes:
+        """The one canonical text, as it travels in a handshake."""
+        return canonical(self.model_dump(mode="json"))
 
     def problem(self, terms: Terms) -> str | None:
         """Why it does not count under these terms; None if it does."""
@@ -47,14 +84,40 @@ class Enrolment(Model):
         key = bytes.fromhex(terms.party(self.party).organization_key)
         if not verify(key, "enrolment", self.content(), bytes.fromhex(self.signature)):
             return f"{who}: enrol again: it is not signed by {terms.party(self.party).organization}"
+        if self.key_arn is not None and not _fits_terms(self.key_arn, terms.party(self.party).sealing):
+            return f"{who}: enrol a key in the partition, region and account of the terms: this one is elsewhere"
         return None
 
 
-def enrol(terms_digest: bytes, party: int, identity_key: bytes, organization_key: Ed25519PrivateKey) -> Enrolment:
-    """Make an enrolment of a public identity key (32 bytes) with the organisation's private key."""
+def parse_enrolment(source: bytes | str | Mapping[str, object]) -> Enrolment:
+    """Enrolment from a JSON text or object. Raises EnrolmentFormatError; signature and document are not looked at."""
+    return parse_model(Enrolment, source, "enrolment", EnrolmentFormatError)
+
+
+def decode_enrolment(data: bytes) -> Enrolment | None:
+    """The enrolment a peer sent, or None for anything but the canonical text of one."""
+    try:
+        enrolment = parse_enrolment(data)
+    except ApiError:
+        return None
+    return enrolment if enrolment.encode() == data else None
+
+
+def enrol(
+    terms_digest: bytes,
+    party: int,
+    identity_key: bytes,
+    organization_key: Ed25519PrivateKey,
+    document: bytes | None = None,
+    key_arn: str | None = None,
+) -> Enrolment:
+    """Make an enrolment of a public identity key (32 bytes) with the organisation's private key.
+
+    ``document``: the enclave's attestation document, already appraised by the caller.
+    """
     fields: dict[str, object] = {
-        "terms_digest": terms_digest.hex(), "party": party, "identity_key": identity_key.hex(),
-        "document": None, "key_arn": None,
+        "schema_version": 1, "terms_digest": terms_digest.hex(), "party": party, "identity_key": identity_key.hex(),
+        "document": None if document is None else b64encode(document).decode(), "key_arn": key_arn,
     }  # fmt: skip
     signature = sign(organization_key, "enrolment", _content(fields)).hex()
     return Enrolment.model_validate({**fields, "signature": signature})
@@ -67,14 +130,21 @@ class Keyring:
     keys: Mapping[int, tuple[bytes, ...]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, terms: Terms, enrolments: Iterable[Enrolment]) -> Keyring:
-        """Check every enrolment. Raises EnrolmentError for the first that does not count."""
+    def of(
+        cls, terms: Terms, enrolments: Iterable[Enrolment], appraise: Callable[[Enrolment], object] | None = None
+    ) -> Keyring:
+        """Check every enrolment. Raises EnrolmentError for the first that does not count.
+
+        ``appraise`` judges the attestation document, for callers that have a root; it raises for a refused one.
+        """
         keys: dict[int, list[bytes]] = {party.index: [] for party in terms.parties}
         owner: dict[str, int] = {}
         for enrolment in enrolments:
             problem = enrolment.problem(terms)
             if problem is not None:
                 raise EnrolmentError(problem)
+            if appraise is not None:
+                appraise(enrolment)
             if owner.setdefault(enrolment.identity_key, enrolment.party) != enrolment.party:
                 raise EnrolmentError(f"enrolment of party {enrolment.party}: enrol another key: it is another party's")
             if bytes.fromhex(enrolment.identity_key) not in keys[enrolment.party]:
@@ -96,6 +166,12 @@ class Keyring:
     def verify(self, role: int, purpose: str, message: bytes, signature: bytes) -> bool:
         """Whether it is a signature of that party. Never raises for what a peer sent."""
         return self.signer(role, purpose, message, signature) is not None
+
+
+def _fits_terms(key_arn: str, sealing: SealingTerms) -> bool:
+    found = KEY_ARN.fullmatch(key_arn)
+    place = (sealing.partition, sealing.region, sealing.account)
+    return found is not None and found.group("partition", "region", "account") == place
 
 
 def _content(fields: Mapping[str, object]) -> bytes:

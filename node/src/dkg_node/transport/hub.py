@@ -12,12 +12,13 @@ from typing import Any
 import grpc
 import grpc.aio
 
+from dkg_api.party_certificate import host_name
 from dkg_node.errors import UsageError
 from dkg_node.protocols.session import Role
 from dkg_node.transport.channel import Message
 from dkg_node.transport.frames import MAX_CONTENT
 from dkg_node.transport.streams import Line, StreamEnd
-from dkg_node.transport.tls import Pin, TlsIdentity, admit, client_credentials, host_name, server_credentials
+from dkg_node.transport.tls import Pin, TlsIdentity, admit, client_credentials, server_credentials
 
 SERVICE = "dkg_api.v1.Peer"
 METHOD = "Exchange"

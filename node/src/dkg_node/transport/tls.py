@@ -13,11 +13,11 @@ from datetime import datetime, timedelta
 
 import grpc
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from dkg_api.party_certificate import UNREADABLE, certificate_problem, host_name
 from dkg_node.errors import AttestationError
 from dkg_node.protocols.session import Role
 
@@ -25,21 +25,7 @@ LIFE = timedelta(days=14)
 """Longer than any attempt; pins that live an hour come with attestation."""
 SKEW = timedelta(hours=1)
 """How wrong a peer's clock may be."""
-_UNREADABLE = (
-    ValueError,
-    TypeError,
-    UnsupportedAlgorithm,
-    x509.InvalidVersion,
-    x509.DuplicateExtension,
-    x509.UnsupportedGeneralNameType,
-)
-"""What reading a certificate raises that no honest party made: the library's errors have no base of their own."""
 _LOG = logging.getLogger(__name__)
-
-
-def host_name(role: Role) -> str:
-    """The name a party's certificate bears."""
-    return f"party-{role}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,38 +78,19 @@ class Pin:
     def of(cls, role: Role, pem: str) -> Pin:
         """Check a certificate before it is pinned. AttestationError says what is wrong with it."""
         try:
-            certificate = x509.load_pem_x509_certificate(pem.encode())
-            problem = _problem(certificate, role)
-        except _UNREADABLE as error:
+            der = x509.load_pem_x509_certificate(pem.encode()).public_bytes(serialization.Encoding.DER)
+        except UNREADABLE as error:
             raise AttestationError(f"get the certificate of party {role} again: it can't be read") from error
+        return cls.of_der(role, der)
+
+    @classmethod
+    def of_der(cls, role: Role, der: bytes) -> Pin:
+        """The same for DER."""
+        problem = certificate_problem(der, role)
         if problem is not None:
             raise AttestationError(f"get the certificate of party {role} again: {problem}")
-        return cls(
-            role,
-            certificate.public_bytes(serialization.Encoding.PEM),
-            certificate.public_bytes(serialization.Encoding.DER),
-        )
-
-
-def _problem(certificate: x509.Certificate, role: Role) -> str | None:
-    """Why a certificate is not pinned: each could let another one through."""
-    key = certificate.public_key()
-    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
-        return "its key is not ECDSA P-256"
-    try:
-        constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return "it lacks basic constraints or a name"
-    if constraints.ca:
-        return "it may sign other certificates (CA:TRUE)"
-    if list(names) != [x509.DNSName(host_name(role))]:
-        return f"its name is not {host_name(role)} alone"
-    try:
-        certificate.verify_directly_issued_by(certificate)
-    except (ValueError, TypeError, Exception):  # noqa: BLE001 - InvalidSignature is a bare Exception; any failure is a no
-        return "it is not signed by its own key"
-    return None
+        pem = x509.load_der_x509_certificate(der).public_bytes(serialization.Encoding.PEM)
+        return cls(role, pem, der)
 
 
 def client_credentials(own: TlsIdentity, pin: Pin) -> grpc.ChannelCredentials:
@@ -169,6 +136,6 @@ def admit(context: Mapping[str, object], pins: Mapping[Role, Pin]) -> Role | str
         return "sessions are not resumed here: connect anew"
     try:
         shown = x509.load_pem_x509_certificate(value("x509_pem_cert")).public_bytes(serialization.Encoding.DER)
-    except _UNREADABLE:
+    except UNREADABLE:
         return "no readable client certificate"
     return next((role for role, pin in pins.items() if pin.der == shown), "the certificate is not pinned")

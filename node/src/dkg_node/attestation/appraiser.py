@@ -1,0 +1,102 @@
+"""Appraisal by the terms: what this ceremony demands of any party's evidence (see ``ports.Appraiser``).
+
+Releases, parties and organisation keys come out of the terms, the root out of the build. Pure but for a memory of
+enrolments already judged: what is remembered can't grow old, for an enrolment is judged at its document's own time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from dkg_node.attestation.document import read_document
+from dkg_node.attestation.obstacles import ENROLLED, EVIDENCE, ChannelRefused, Obstacle
+from dkg_node.attestation.policy import MAX_AHEAD, Expected, Policy, releases_of
+from dkg_node.attestation.reasons import Reason, Refusal, demand
+from dkg_node.attestation.verifier import appraise
+
+if TYPE_CHECKING:
+    from dkg_api.enrolment import Enrolment
+    from dkg_api.terms import Terms
+    from dkg_api.user_data import UserData
+    from dkg_node.attestation.policy import Release
+
+Sealing = Callable[["Enrolment"], bytes | None]
+"""SHA-256(ARN | policy) that an enclave with this enrolment must have read back; None: it seals without a KMS key."""
+LONG_LIVED = 0
+"""Attempt in an enrolment's document: the identity key is the same for all attempts."""
+MOST_REMEMBERED = 1024
+"""Enrolments; 13 parties have at most 104 that count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """What a document for a channel must be about."""
+
+    enrolment: Enrolment
+    """Of the party that shows it; appraised by the caller."""
+    nonce: bytes
+    public_key: bytes
+    """DER SPKI of the certificate to be pinned."""
+
+
+@dataclass(slots=True)
+class TermsAppraiser:
+    """One ceremony's policy in one attempt. Safe to call from several threads."""
+
+    terms: Terms
+    attempt: int
+    root: bytes
+    """SHA-256 of the one root that the build accepts."""
+    sealing: Sealing
+    _judged: set[bytes] = field(default_factory=set, init=False, repr=False)
+    _releases: frozenset[Release] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Read the releases once."""
+        self._releases = releases_of(self.terms)
+
+    def enrolment(self, enrolment: Enrolment, at: int) -> None:
+        """Whether an enrolment counts: signature of the organisation, document at its own time.
+
+        ``at``: ms since 1970; nothing may be from the future. Raises ChannelRefused.
+        """
+        problem = enrolment.problem(self.terms)
+        if problem is not None:
+            raise ChannelRefused.by(Obstacle.ENROLMENT, problem)
+        known = sha256(enrolment.encode()).digest()
+        if known in self._judged:
+            return
+        document = enrolment.evidence
+        if document is None:
+            raise ChannelRefused.by(Obstacle.ENROLMENT, f"that of party {enrolment.party} has no attestation document")
+        expected = self._expected("enrol", LONG_LIVED, enrolment)
+        try:
+            made = read_document(document).timestamp
+            demand(made <= at + MAX_AHEAD, Reason.FUTURE, "the enrolment's document")
+            appraise(document, Policy(root=self.root, releases=self._releases, expected=expected), None, made)
+        except Refusal as refusal:
+            raise ChannelRefused.of(ENROLLED, refusal) from None
+        if len(self._judged) < MOST_REMEMBERED:
+            self._judged.add(known)
+
+    def channel(self, document: bytes, about: Channel, at: int) -> UserData:
+        """The statement of a document made for this very channel, at this time. Raises ChannelRefused."""
+        expected = self._expected("channel", self.attempt, about.enrolment)
+        policy = Policy(root=self.root, releases=self._releases, expected=expected, public_key=about.public_key)
+        try:
+            return appraise(document, policy, about.nonce, at).statement
+        except Refusal as refusal:
+            raise ChannelRefused.of(EVIDENCE, refusal) from None
+
+    def _expected(self, purpose: str, attempt: int, enrolment: Enrolment) -> Expected:
+        return Expected(
+            purpose=purpose,
+            terms_digest=self.terms.digest,
+            attempt=attempt,
+            party=enrolment.party,
+            identity_keys=frozenset({bytes.fromhex(enrolment.identity_key)}),
+            sealing=self.sealing(enrolment),
+        )
