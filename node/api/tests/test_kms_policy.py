@@ -100,7 +100,7 @@ def leaves(value: object, path: Place = ()) -> list[Place]:
     return [path]
 
 
-def at(policy: dict[str, Any], path: Place) -> Any:  # noqa: ANN401 - any part of a JSON text
+def at(policy: Any, path: Place) -> Any:  # noqa: ANN401 - any part of a JSON text
     return functools.reduce(lambda value, step: value[step], path, policy)
 
 
