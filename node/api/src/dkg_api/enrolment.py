@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -13,19 +12,15 @@ from pydantic import AfterValidator, StringConstraints
 
 from dkg_api.canonical import canonical
 from dkg_api.errors import ApiError, DocumentError
+from dkg_api.kms_policy import key_arn_problem
 from dkg_api.model import Hex32, Hex64, Model, parse_model
 from dkg_api.signatures import sign, verify
-from dkg_api.terms import SealingTerms, Terms
+from dkg_api.terms import Terms
 
 MAX_ENROLMENTS = 8
 """A party: one that lost its disk enrols a new key."""
 MAX_DOCUMENT = 12 * 1024
 """Bytes of an attestation document."""
-KEY_ARN = re.compile(
-    r"arn:(?P<partition>aws[a-z-]{0,16}):kms:(?P<region>[a-z0-9-]{1,32}):(?P<account>[0-9]{12})"
-    r":key/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-)
-"""A single-region key by its id: no alias, which may be moved, and no ``mrk-``, which has copies elsewhere."""
 
 
 class EnrolmentError(ApiError):
@@ -45,7 +40,7 @@ def _one_spelling(text: str) -> str:
 
 
 Document = Annotated[str, StringConstraints(max_length=4 * MAX_DOCUMENT // 3 + 4), AfterValidator(_one_spelling)]
-KeyArn = Annotated[str, StringConstraints(pattern=rf"^{KEY_ARN.pattern}$", max_length=128)]
+KeyArn = Annotated[str, StringConstraints(pattern=r"^arn:[\x21-\x7e]{1,250}$")]
 
 
 class Enrolment(Model):
@@ -84,9 +79,8 @@ class Enrolment(Model):
         key = bytes.fromhex(terms.party(self.party).organization_key)
         if not verify(key, "enrolment", self.content(), bytes.fromhex(self.signature)):
             return f"{who}: enrol again: it is not signed by {terms.party(self.party).organization}"
-        if self.key_arn is not None and not _fits_terms(self.key_arn, terms.party(self.party).sealing):
-            return f"{who}: enrol a key in the partition, region and account of the terms: this one is elsewhere"
-        return None
+        problem = None if self.key_arn is None else key_arn_problem(self.key_arn, terms, self.party)
+        return None if problem is None else f"{who}: {problem}"
 
 
 def parse_enrolment(source: bytes | str | Mapping[str, object]) -> Enrolment:
@@ -166,12 +160,6 @@ class Keyring:
     def verify(self, role: int, purpose: str, message: bytes, signature: bytes) -> bool:
         """Whether it is a signature of that party. Never raises for what a peer sent."""
         return self.signer(role, purpose, message, signature) is not None
-
-
-def _fits_terms(key_arn: str, sealing: SealingTerms) -> bool:
-    found = KEY_ARN.fullmatch(key_arn)
-    place = (sealing.partition, sealing.region, sealing.account)
-    return found is not None and found.group("partition", "region", "account") == place
 
 
 def _content(fields: Mapping[str, object]) -> bytes:

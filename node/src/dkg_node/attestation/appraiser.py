@@ -6,13 +6,13 @@ enrolments already judged: what is remembered can't grow old, for an enrolment i
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from dkg_api.kms_policy import kms_policy, sealing_digest
 from dkg_node.attestation.document import read_document
-from dkg_node.attestation.obstacles import ENROLLED, EVIDENCE, ChannelRefused, Obstacle
+from dkg_node.attestation.obstacles import ENROLLED, EVIDENCE, ChannelRefused, Obstacle, require
 from dkg_node.attestation.policy import MAX_AHEAD, Expected, Policy, releases_of
 from dkg_node.attestation.reasons import Reason, Refusal, demand
 from dkg_node.attestation.verifier import appraise
@@ -23,23 +23,10 @@ if TYPE_CHECKING:
     from dkg_api.user_data import UserData
     from dkg_node.attestation.policy import Release
 
-Sealing = Callable[["Enrolment"], bytes | None]
-"""SHA-256(ARN | policy) that an enclave with this enrolment must have read back; None: it seals without a KMS key."""
 LONG_LIVED = 0
 """Attempt in an enrolment's document: the identity key is the same for all attempts."""
 MOST_REMEMBERED = 1024
 """Enrolments; 13 parties have at most 104 that count."""
-
-
-@dataclass(frozen=True, slots=True)
-class Channel:
-    """What a document for a channel must be about."""
-
-    enrolment: Enrolment
-    """Of the party that shows it; appraised by the caller."""
-    nonce: bytes
-    public_key: bytes
-    """DER SPKI of the certificate to be pinned."""
 
 
 @dataclass(slots=True)
@@ -50,7 +37,6 @@ class TermsAppraiser:
     attempt: int
     root: bytes
     """SHA-256 of the one root that the build accepts."""
-    sealing: Sealing
     _judged: set[bytes] = field(default_factory=set, init=False, repr=False)
     _releases: frozenset[Release] = field(init=False, repr=False)
 
@@ -79,15 +65,21 @@ class TermsAppraiser:
             appraise(document, Policy(root=self.root, releases=self._releases, expected=expected), None, made)
         except Refusal as refusal:
             raise ChannelRefused.of(ENROLLED, refusal) from None
+        missing = self.terms.attestation == "nitro" and enrolment.key_arn is None
+        require(not missing, Obstacle.ENROLMENT, f"that of party {enrolment.party} names no KMS key")
         if len(self._judged) < MOST_REMEMBERED:
             self._judged.add(known)
 
-    def channel(self, document: bytes, about: Channel, at: int) -> UserData:
-        """The statement of a document made for this very channel, at this time. Raises ChannelRefused."""
-        expected = self._expected("channel", self.attempt, about.enrolment)
-        policy = Policy(root=self.root, releases=self._releases, expected=expected, public_key=about.public_key)
+    def channel(self, document: bytes, enrolment: Enrolment, nonce: bytes, public_key: bytes, at: int) -> UserData:
+        """The statement of a document made for this very channel, now.
+
+        ``enrolment``: of the party that shows it, appraised before; ``nonce``: of the handshake; ``public_key``: DER
+        SPKI of the certificate to be pinned; ``at``: ms since 1970. Raises ChannelRefused.
+        """
+        expected = self._expected("channel", self.attempt, enrolment)
+        policy = Policy(root=self.root, releases=self._releases, expected=expected, public_key=public_key)
         try:
-            return appraise(document, policy, about.nonce, at).statement
+            return appraise(document, policy, nonce, at).statement
         except Refusal as refusal:
             raise ChannelRefused.of(EVIDENCE, refusal) from None
 
@@ -98,5 +90,12 @@ class TermsAppraiser:
             attempt=attempt,
             party=enrolment.party,
             identity_keys=frozenset({bytes.fromhex(enrolment.identity_key)}),
-            sealing=self.sealing(enrolment),
+            sealing=sealing_of(self.terms, enrolment),
         )
+
+
+def sealing_of(terms: Terms, enrolment: Enrolment) -> bytes | None:
+    """What an enclave with this enrolment must have read back, SHA-256(ARN | policy); None: it has no KMS key."""
+    if enrolment.key_arn is None:
+        return None
+    return sealing_digest(enrolment.key_arn, kms_policy(terms, enrolment.party))

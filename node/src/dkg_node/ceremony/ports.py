@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from dkg_api.enrolment import Enrolment
+    from dkg_api.user_data import UserData
     from dkg_node.algebra.kernel import Keys, Secret, Shares
     from dkg_node.protocols.session import Role
 
@@ -52,6 +54,18 @@ class Attester(Protocol):
         ``public_key``: a key the document vouches for, DER SPKI, at most 1024 bytes. AttestationError when the module
         has no document to give. Takes some milliseconds.
         """
+        ...
+
+
+class Appraiser(Protocol):
+    """The policy for evidence of any party, out of the terms (03). AttestationError for what it refuses."""
+
+    def enrolment(self, enrolment: Enrolment, at: int) -> None:
+        """Judge an enrolment: by its organisation, its document at that document's own time."""
+        ...
+
+    def channel(self, document: bytes, enrolment: Enrolment, nonce: bytes, public_key: bytes, at: int) -> UserData:
+        """The statement of a document made for one channel, at ``at`` (ms since 1970)."""
         ...
 
 
