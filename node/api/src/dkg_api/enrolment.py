@@ -107,14 +107,14 @@ def enrol(
 ) -> Enrolment:
     """Make an enrolment of a public identity key (32 bytes) with the organisation's private key.
 
-    ``document``: the enclave's attestation document, already appraised by the caller.
+    ``document``: the enclave's attestation document, already appraised by the caller. Raises EnrolmentFormatError.
     """
     fields: dict[str, object] = {
         "schema_version": 1, "terms_digest": terms_digest.hex(), "party": party, "identity_key": identity_key.hex(),
         "document": None if document is None else b64encode(document).decode(), "key_arn": key_arn,
     }  # fmt: skip
     signature = sign(organization_key, "enrolment", _content(fields)).hex()
-    return Enrolment.model_validate({**fields, "signature": signature})
+    return parse_enrolment({**fields, "signature": signature})
 
 
 @dataclass(frozen=True, slots=True)

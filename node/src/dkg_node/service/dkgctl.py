@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 TOOLS = {
     "key": Command("dkg_node.service.key_tool", "make an organisation key"),
-    "terms": Command("dkg_node.service.terms_tool", "write, sign, merge and check the terms"),
+    "terms": Command("dkg_node.service.terms_tool", "write, sign, merge, check and show the terms"),
+    "enrol": Command("dkg_node.service.enrol_tool", "sign for the identity key of your party's enclave"),
+    "release": Command("dkg_node.service.release_tool", "measure the installed code"),
     "verify": Command("dkg_node.service.verify_tool", "check what a ceremony left, offline"),
     "evidence": Command("dkg_node.service.evidence_tool", "show an attestation document and judge it"),
     "report": Command("dkg_node.service.report_tool", "show what a ceremony took"),

@@ -1,4 +1,4 @@
-"""`terms new|sign|merge|check`: from a draft to terms that all n organisations signed (03, "Terms")."""
+"""`terms new|sign|merge|check|show`: from a draft to terms that all n organisations signed (03, "Terms")."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PRODUCTION = {"startGrace": 60_000, "roundTimeout": 60_000, "minRate": 10_000_00
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of `terms`."""
-    actions = parser.add_subparsers(dest="action", required=True, metavar="new|sign|merge|check")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="new|sign|merge|check|show")
     new = actions.add_parser("new", help="complete a draft: ceremony number, versions, default timing")
     new.add_argument(
         "draft", type=Path, metavar="DRAFT", help="JSON with the fields of the terms that are yours to choose"
@@ -41,6 +41,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     merge.add_argument("terms", type=Path, nargs="+", metavar="TERMS", help="{terms, signatures} files")
     check = actions.add_parser("check", help="show the digest and whose signatures are missing")
     check.add_argument("terms", type=Path, metavar="TERMS", help="{terms, signatures} file")
+    show = actions.add_parser("show", help="print everything the terms say, for people to read before they sign")
+    show.add_argument("terms", type=Path, metavar="TERMS", help="{terms, signatures} file")
     for action in (new, sign, merge):
         action.add_argument("--out", type=Path, required=True, metavar="FILE", help="where the result goes")
 
@@ -53,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
         return _sign(options)
     if options.action == "merge":
         return _merge(options)
-    return _check(options)
+    return _show(options) if options.action == "show" else _check(options)
 
 
 def _new(options: argparse.Namespace) -> int:
@@ -103,6 +105,23 @@ def _check(options: argparse.Namespace) -> int:
     sys.stdout.write("\n".join([*lines, f"signed by {terms.n - len(missing)} of {terms.n}"]) + "\n")
     if missing:
         raise NegativeVerdict(f"get the terms signed by all organisations: no valid signature of {', '.join(missing)}")
+    return DONE
+
+
+def _show(options: argparse.Namespace) -> int:
+    """Every field, and who signed; a person consents to what stands here."""
+    terms, signatures = _read(options.terms, options)
+    missing = missing_organizations(terms, signatures)
+    fields = {name: value for name, value in terms.as_json().items() if name not in {"parties", "releases"}}
+    lines = [*terms.notices, f"{'digest':18} {terms.digest.hex()}"]
+    lines += [f"{name:18} {value}" for name, value in fields.items()]
+    for number, release in enumerate(terms.releases, 1):
+        lines += [f"release {number}", *(f"  {name:16} {value}" for name, value in release.model_dump().items())]
+    for party in terms.parties:
+        signed = "NOT SIGNED" if party.organization in missing else "signed"
+        lines += [f"party {party.index} {party.organization}: {signed}", f"  {'key':16} {party.organization_key}"]
+        lines += [f"  {name:16} {value}" for name, value in party.sealing.model_dump(mode="json").items()]
+    sys.stdout.write("\n".join(lines) + "\n")
     return DONE
 
 
