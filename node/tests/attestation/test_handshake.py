@@ -17,7 +17,7 @@ from cryptography.x509.oid import NameOID
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dkg_api.cbor import encoded
+from dkg_api.cbor import encoded, plain_value
 from dkg_api.signatures import sign
 from dkg_node.attestation import handshake
 from dkg_node.attestation.handshake import Dialer, Listener, Speaker, Step
@@ -194,11 +194,19 @@ def test_relay_between_two_honest_parties_gives_the_relay_nothing(a: Speaker, b:
     own = certificate_of(1)
 
     def swap(number: int, data: bytes) -> bytes:
-        return data.replace(meeting.listener.certificate, own) if number == 2 else data
+        return with_certificate(data, own) if number == 2 else data
 
-    meeting = meet(a, b)
-    meeting.carry = swap
-    assert [code(step) for step in meeting.run()] == ["evidence.nonce", "evidence.nonce"]
+    assert [code(step) for step in meet(a, b, carry=swap).run()] == ["evidence.nonce", "evidence.nonce"]
+    own = certificate_of(3)
+    other_half = meet(a, b, carry=lambda number, data: with_certificate(data, own) if number == 3 else data)
+    assert [code(step) for step in other_half.run()] == ["evidence.nonce", "evidence.nonce"]
+
+
+def with_certificate(data: bytes, certificate: bytes) -> bytes:
+    """Message 2 or 3 with another certificate."""
+    fields = plain_value(data)
+    assert isinstance(fields, dict)
+    return encoded({**fields, 1: certificate})
 
 
 def test_relayed_from_another_partys_handshake_is_refused(a: Speaker, b: Speaker) -> None:

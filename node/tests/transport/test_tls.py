@@ -126,7 +126,8 @@ GOOD: Mapping[str, list[bytes]] = {
 
 
 def test_the_pinned_certificate_is_its_party() -> None:
-    assert admit(GOOD, {2: Pin.of(2, OWN.certificate)}) == 2
+    pin = Pin.of(2, OWN.certificate)
+    assert admit(GOOD, [Pin.of(1, TlsIdentity.fresh(1, NOW).certificate), pin]) == (pin,)
 
 
 @pytest.mark.parametrize(
@@ -143,8 +144,8 @@ def test_the_pinned_certificate_is_its_party() -> None:
     ],
 )
 def test_anything_else_is_refused(name: str, value: list[bytes]) -> None:
-    assert isinstance(admit({**GOOD, name: value}, {2: Pin.of(2, OWN.certificate)}), str)
-    assert isinstance(admit({key: v for key, v in GOOD.items() if key != name}, {2: Pin.of(2, OWN.certificate)}), str)
+    assert isinstance(admit({**GOOD, name: value}, [Pin.of(2, OWN.certificate)]), str)
+    assert isinstance(admit({key: v for key, v in GOOD.items() if key != name}, [Pin.of(2, OWN.certificate)]), str)
 
 
 # --- over real sockets
@@ -350,12 +351,12 @@ def test_without_a_pin_there_are_no_credentials() -> None:
 
 
 def test_the_fetcher_never_raises_and_then_lets_nobody_in(caplog: pytest.LogCaptureFixture) -> None:
-    def broken() -> Mapping[int, Pin]:
+    def broken() -> list[Pin]:
         raise OSError("disk")
 
-    assert server_credentials(OWN, broken) is not None
+    assert server_credentials(lambda: OWN, broken) is not None
     assert "nobody is let in" in caplog.text
-    assert server_credentials(OWN, dict) is not None
+    assert server_credentials(lambda: OWN, list) is not None
 
 
 # --- damage on an authenticated stream

@@ -56,6 +56,8 @@ class Speaker:
     appraiser: Appraiser
     parties: int
     """n"""
+    newest: Callable[[UserData], bool]
+    """Whether no newer boot of that party is known: one live boot a party."""
 
     def evidence(self, certificate: bytes, transcript: bytes, nonce: bytes) -> Evidence:
         """A fresh document for this handshake, signed for."""
@@ -73,7 +75,10 @@ class Speaker:
         said = transcript + sha256(evidence.document).digest()
         signed = verify(bytes.fromhex(enrolment.identity_key), PURPOSE, said, evidence.signature)
         require(signed, Obstacle.SIGNATURE, "of this handshake")
-        return self.appraiser.channel(evidence.document, enrolment, nonce, public_key_of(evidence.certificate), at)
+        shown = public_key_of(evidence.certificate)
+        statement = self.appraiser.channel(evidence.document, enrolment, nonce, shown, at)
+        require(self.newest(statement), Obstacle.BOOT, f"boot number {statement.boot_number}")
+        return statement
 
 
 @dataclass(frozen=True, slots=True)

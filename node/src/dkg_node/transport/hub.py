@@ -15,6 +15,7 @@ import grpc.aio
 from dkg_api.party_certificate import host_name
 from dkg_node.errors import UsageError
 from dkg_node.protocols.session import Role
+from dkg_node.transport.bind import bind_dialled, bind_served
 from dkg_node.transport.channel import Message
 from dkg_node.transport.frames import MAX_CONTENT
 from dkg_node.transport.streams import Line, StreamEnd
@@ -27,6 +28,8 @@ LONGEST_PAUSE = 2.0
 """Seconds between two calls of a peer: doubled from the first to the longest while they fail."""
 GREETING_TIMEOUT = 15.0
 """Seconds to connect and greet."""
+AGE_GRACE = 5_000
+"""ms for a stream on a connection that has reached its age."""
 _LOG = logging.getLogger(__name__)
 _OPTIONS: list[tuple[str, Any]] = [
     ("grpc.max_receive_message_length", MAX_CONTENT),
@@ -48,8 +51,14 @@ class Peer:
 
     host: str
     port: int
-    certificate: str
-    """PEM."""
+    certificate: str = ""
+    """PEM, where it comes with the desired state; a handshake finds it out otherwise."""
+    attest_port: int = 0
+    """Of the handshake."""
+
+    def target(self, port: int) -> str:
+        """As gRPC wants it."""
+        return f"[{self.host}]:{port}" if ":" in self.host else f"{self.host}:{port}"
 
 
 @dataclass(slots=True)
@@ -103,7 +112,13 @@ class Hub:
     damaged: int = 0
     """Streams that ended by the peer's fault."""
     _peers: dict[Role, Peer] = field(default_factory=dict)
-    _pins: dict[Role, Pin] = field(default_factory=dict)
+    doubt: Callable[[Role], None] = lambda _: None
+    """A call that rests on the peer's pin found no way in: the peer may have begun anew."""
+    lifetime: float | None = None
+    """Seconds after which the listener ends a connection, whatever pin it rests on."""
+    _pins: dict[Role, tuple[Pin, ...]] = field(default_factory=dict)
+    """The newest first."""
+    _greeted: set[Role] = field(default_factory=set)
     _streams: dict[Role, _Stream] = field(default_factory=dict)
     _changed: dict[Role, asyncio.Event] = field(default_factory=dict)
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
@@ -114,11 +129,11 @@ class Hub:
     async def start(self) -> None:
         """Listen and call. UsageError if the port can't be had."""
         self._changed = {role: asyncio.Event() for role in self.lines}
-        server = grpc.aio.server(options=[*_OPTIONS, ("grpc.so_reuseport", 0)])
+        server = grpc.aio.server(options=[*_OPTIONS, ("grpc.so_reuseport", 0), *_age(self.lifetime)])
         handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.stream_stream_rpc_method_handler(self._serve)
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, {METHOD: handler}),))
         try:
-            self.port = server.add_secure_port(self.listen, server_credentials(self.own, lambda: dict(self._pins)))
+            self.port = server.add_secure_port(self.listen, server_credentials(lambda: self.own, self._all_pins))
         except RuntimeError as error:
             raise UsageError(f"free {self.listen} or choose another port: it can't be listened on") from error
         await server.start()
@@ -139,17 +154,21 @@ class Hub:
         if self._server is not None:
             await self._server.stop(1.0)
 
-    def update(self, peers: Mapping[Role, Peer], pins: Mapping[Role, Pin]) -> None:
-        """Take new addresses and pins; a stream whose certificate is pinned no more is cut."""
+    def update(self, peers: Mapping[Role, Peer], pins: Mapping[Role, tuple[Pin, ...]]) -> None:
+        """Take new addresses and pins, the newest pin first; a stream whose certificate is pinned no more is cut."""
         for role in self.lines:
-            if peers.get(role) != self._peers.get(role):
+            if peers.get(role) != self._peers.get(role) or pins.get(role) != self._pins.get(role):
                 event = self._changed.get(role)
                 if event is not None:
                     event.set()
         self._peers, self._pins = dict(peers), dict(pins)
         for role, stream in self._streams.items():
-            if self._pins.get(role) != stream.pin:
+            if stream.pin not in self._pins.get(role, ()):
                 stream.task.cancel()
+
+    def _all_pins(self) -> tuple[Pin, ...]:
+        """Called by gRPC's threads, too."""
+        return tuple(pin for pins in self._pins.values() for pin in pins)
 
     def resume(self, role: Role) -> None:
         """Read on from a peer."""
@@ -171,13 +190,17 @@ class Hub:
         pause = FIRST_PAUSE
         while True:
             self._changed[role].clear()
-            peer, pin = self._peers.get(role), self._pins.get(role)
+            peer, pin = self._peers.get(role), next(iter(self._pins.get(role, ())), None)
             line = self.lines[role]
             line.useful = False
             if peer is None or pin is None:
-                self._down(role, f"party {role} has no address or certificate yet: wait for the desired state")
+                if role not in self._said:
+                    self.down(role, f"party {role} has no address or certificate yet: wait for the desired state")
             else:
+                self._greeted.discard(role)
                 await self._guard(role, self._call(role, peer, pin))
+                if role not in self._greeted:
+                    self.doubt(role)
             pause = FIRST_PAUSE if line.useful else min(2 * pause, LONGEST_PAUSE)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause if pin is not None else None):
@@ -187,21 +210,21 @@ class Hub:
         """Run a stream in a task that others may cancel, say why it ended. Only the own cancellation goes on."""
         try:
             await asyncio.ensure_future(stream)
-            self._down(role, f"party {role} ended the stream")
+            self.down(role, f"party {role} ended the stream")
         except StreamEnd as end:
             self.damaged += end.damaged
-            self._down(role, str(end))
+            self.down(role, str(end))
         except grpc.aio.AioRpcError as error:
-            self._down(role, _plain(role, self._peers.get(role), error))
+            self.down(role, _plain(role, self._peers.get(role), error))
         except TimeoutError:
-            self._down(role, f"party {role} does not answer in time: start it or correct its address")
+            self.down(role, f"party {role} does not answer in time: start it or correct its address")
         except asyncio.CancelledError:
             task = asyncio.current_task()
-            self._down(role, f"the stream with party {role} was cut")
+            self.down(role, f"the stream with party {role} was cut")
             if task is not None and task.cancelling():
                 raise
         except (grpc.aio.UsageError, grpc.aio.InternalError, asyncio.InvalidStateError) as error:
-            self._down(role, f"the stream with party {role} broke: {type(error).__name__}")
+            self.down(role, f"the stream with party {role} broke: {type(error).__name__}")
 
     async def _call(self, role: Role, peer: Peer, pin: Pin) -> None:
         options = [
@@ -209,27 +232,39 @@ class Hub:
             ("grpc.ssl_target_name_override", host_name(role)),
             ("grpc.use_local_subchannel_pool", 1),
         ]
-        target = f"[{peer.host}]:{peer.port}" if ":" in peer.host else f"{peer.host}:{peer.port}"
-        async with grpc.aio.secure_channel(target, client_credentials(self.own, pin), options) as channel:
+        own = self.own if pin.attested is None else pin.attested.own
+        async with grpc.aio.secure_channel(
+            peer.target(peer.port), client_credentials(own, pin), options
+        ) as channel:  # fmt: skip
             method: grpc.aio.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(f"/{SERVICE}/{METHOD}")
             call = method()
             try:
-                await self._converse(role, pin, _CallPipe(call), first=True)
+                pipe = _CallPipe(call)
+                async with asyncio.timeout(GREETING_TIMEOUT):
+                    await bind_dialled(pipe, pin)
+                await self._converse(role, pin, pipe, first=True)
             finally:
                 call.cancel()
 
     # --- being called
 
     async def _serve(self, _: AsyncIterator[bytes], context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
-        role = admit(context.auth_context(), self._pins)
-        if isinstance(role, str):
-            await self._refuse(context, role)
-        elif role not in self.lines or role < self.me:
+        pins = admit(context.auth_context(), self._all_pins())
+        if isinstance(pins, str):
+            await self._refuse(context, pins)
+            return
+        role = pins[0].role
+        if role not in self.lines or role < self.me:
             await self._refuse(context, "the party with the higher index calls")
         else:
-            await self._guard(role, self._converse(role, self._pins[role], _ServedPipe(context), first=False))
+            await self._guard(role, self._answer(role, pins, _ServedPipe(context)))
             reason = "it is stopping" if self._stopping else self._said.get(role, "")
             await context.abort(grpc.StatusCode.FAILED_PRECONDITION, reason)
+
+    async def _answer(self, role: Role, pins: tuple[Pin, ...], pipe: _ServedPipe) -> None:
+        async with asyncio.timeout(GREETING_TIMEOUT):
+            pin = await bind_served(pipe, pins)
+        await self._converse(role, pin, pipe, first=False)
 
     async def _refuse(self, context: grpc.aio.ServicerContext[bytes, bytes], reason: str) -> None:
         """Tell the caller why, once it has spoken: gRPC loses the words if they cross its first message."""
@@ -256,6 +291,7 @@ class Hub:
             async with asyncio.timeout(GREETING_TIMEOUT):
                 await line.greet(pipe, first=first)
             self._said.pop(role, None)
+            self._greeted.add(role)
             self.tell(role, True, "")  # noqa: FBT003 - connected
             await line.run(pipe)
         finally:
@@ -263,11 +299,21 @@ class Hub:
                 del self._streams[role]
             mine.over.set()
 
-    def _down(self, role: Role, reason: str) -> None:
+    def down(self, role: Role, reason: str) -> None:
+        """Tell that there is no stream with a peer, and why."""
         if self._said.get(role) != reason and not self._stopping:
             _LOG.warning("%s", reason)
         self._said[role] = reason
+        if role in self._streams:  # another one runs, or only the next handshake failed
+            return
         self.tell(role, False, reason)  # noqa: FBT003 - not connected
+
+
+def _age(lifetime: float | None) -> list[tuple[str, Any]]:
+    """Both options: with the age alone a stream that never ends keeps its connection for ever."""
+    if lifetime is None:
+        return []
+    return [("grpc.max_connection_age_ms", int(1000 * lifetime)), ("grpc.max_connection_age_grace_ms", AGE_GRACE)]
 
 
 def _plain(role: Role, peer: Peer | None, error: grpc.aio.AioRpcError) -> str:

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from dkg_node.errors import UsageError
 from dkg_node.protocols.session import Exchange, Role, Tag
+from dkg_node.transport.attest import AttestPort, Handshakes
 from dkg_node.transport.channel import Channel, Message
 from dkg_node.transport.flow import Flow, Meter, Traffic
 from dkg_node.transport.frames import NO_SLOT, Address, Boot, Kind
@@ -45,15 +46,19 @@ class PeerNetwork:
         *,
         clock: Clock | None = None,
         thread: NetworkThread | None = None,
+        handshakes: Handshakes | None = None,
     ) -> None:
         """``thread``: share one (tests with many networks); else a thread is made and ended with this network.
 
+        ``handshakes``: pins come from these and from nothing else; without them from the peers' certificates.
         AttestationError for a certificate that can't be pinned.
         """
         self._settings = settings
         self._others = [role for role in settings.group.roles if role != settings.me]
         self._peers = dict(peers)
-        self._pins = _pins(peers, settings.me)
+        self._handshakes = handshakes
+        self._attest: AttestPort | None = None
+        self._pins = self._pins_of(peers)
         self._clock = clock or LoopClock()
         self._own_thread = thread is None
         self._thread = thread
@@ -96,8 +101,14 @@ class PeerNetwork:
         }  # fmt: skip
         hub = Hub(settings.me, settings.tls, lines, settings.listen, self._tell)
         hub.update(self._peers, self._pins)
+        if self._handshakes is not None:
+            hub.own, hub.lifetime = self._handshakes.shown(), settings.lifetimes.pin
+            self._attest = AttestPort(settings.me, hub, self._handshakes, settings.attest_listen, settings.lifetimes)
+            self._attest.update(self._peers)
         try:
             await self._thread.run(hub.start())
+            if self._attest is not None:
+                await self._thread.run(self._attest.start())
         except UsageError:
             self._end_thread()
             raise
@@ -109,6 +120,8 @@ class PeerNetwork:
             self.close_segment(position[1], position[0])
         if self._hub is not None and self._thread is not None:
             hub, self._hub = self._hub, None
+            if self._attest is not None:
+                await self._thread.run(self._attest.stop())
             await self._thread.run(hub.stop(linger))
             self._counters["damaged"] += hub.damaged
         self._end_thread()
@@ -123,14 +136,29 @@ class PeerNetwork:
 
         AttestationError, with nothing changed, for a certificate that can't be pinned.
         """
-        pins = _pins(peers, self._settings.me)
+        pins = self._pins_of(peers)
         self._peers, self._pins = dict(peers), pins
-        self._on_hub("update", self._peers, self._pins)
+        if self._attest is None:
+            self._on_hub("update", self._peers, self._pins)
+        elif self._thread is not None:
+            self._thread.call(self._attest.update, self._peers)
+
+    def _pins_of(self, peers: Mapping[Role, Peer]) -> dict[Role, tuple[Pin, ...]]:
+        """What the desired state pins: nothing where parties attest."""
+        if self._handshakes is not None:
+            return {}
+        me = self._settings.me
+        return {role: (Pin.of(role, peer.certificate),) for role, peer in peers.items() if role != me}
 
     @property
     def port(self) -> int:
         """The port that is listened on."""
         return self._hub.port if self._hub is not None else 0
+
+    @property
+    def attest_port(self) -> int:
+        """The port that handshakes are answered on; 0 without them."""
+        return self._attest.port if self._attest is not None else 0
 
     def now(self) -> float:
         """The clock that deadlines are on: monotonic, seconds."""
@@ -403,7 +431,3 @@ class PeerNetwork:
     def _on_hub(self, method: str, *arguments: object) -> None:
         if self._hub is not None and self._thread is not None:
             self._thread.call(getattr(self._hub, method), *arguments)
-
-
-def _pins(peers: Mapping[Role, Peer], me: Role) -> dict[Role, Pin]:
-    return {role: Pin.of(role, peer.certificate) for role, peer in peers.items() if role != me}

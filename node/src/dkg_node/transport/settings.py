@@ -66,6 +66,16 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Lifetimes:
+    """Of what a handshake has found, seconds from the appraisal on (03 "Channel")."""
+
+    pin: float = 3600.0
+    """A pin ends, and with it the streams that rest on it."""
+    renew: float = 1800.0
+    """The next handshake, with a new certificate."""
+
+
+@dataclass(frozen=True, slots=True)
 class PeerSettings:
     """What stays the same for one boot in one attempt."""
 
@@ -81,6 +91,9 @@ class PeerSettings:
     min_rate: float = 1e6
     """Bytes a second, of the terms: a peer that takes less is not waited for."""
     limits: Limits = field(default_factory=Limits)
+    attest_listen: str = ""
+    """host:port of the handshakes; not used without them."""
+    lifetimes: Lifetimes = field(default_factory=Lifetimes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,10 @@ must know those of all peers, looks again at which one it was. Only the system's
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Protocol
 
 import grpc
 from cryptography import x509
@@ -20,9 +21,10 @@ from cryptography.x509.oid import NameOID
 from dkg_api.party_certificate import UNREADABLE, certificate_problem, host_name
 from dkg_node.errors import AttestationError
 from dkg_node.protocols.session import Role
+from dkg_node.transport.frames import Boot
 
 LIFE = timedelta(days=14)
-"""Longer than any attempt; pins that live an hour come with attestation."""
+"""Longer than any attempt; how long a certificate is pinned is for who pins it (``attest``)."""
 SKEW = timedelta(hours=1)
 """How wrong a peer's clock may be."""
 _LOG = logging.getLogger(__name__)
@@ -37,6 +39,11 @@ class TlsIdentity:
     """PEM, for the peers to pin."""
     key: bytes = field(repr=False)
     """PEM; read by gRPC only."""
+
+    @property
+    def der(self) -> bytes:
+        """The certificate as it is bound and pinned."""
+        return x509.load_pem_x509_certificate(self.certificate.encode()).public_bytes(serialization.Encoding.DER)
 
     @classmethod
     def fresh(cls, role: Role, now: datetime) -> TlsIdentity:
@@ -66,6 +73,29 @@ class TlsIdentity:
         return cls(role, certificate.public_bytes(serialization.Encoding.PEM).decode(), pem)
 
 
+class Bond(Protocol):
+    """What ties a connection to the handshake that its pin came from; see ``attestation.binding``."""
+
+    def mac(self, side: str, shown: bytes, seen: bytes) -> bytes:
+        """Of the certificates (DER) that ``side`` shows and sees."""
+        ...
+
+    def check(self, mac: bytes, side: str, shown: bytes, seen: bytes) -> None:
+        """AttestationError unless it fits."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Attested:
+    """What a handshake found beside the certificate."""
+
+    own: TlsIdentity
+    """What this side shows on connections that rest on the pin."""
+    bond: Bond
+    boot: Boot
+    """The peer's."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pin:
     """The one certificate a party may show."""
@@ -73,6 +103,8 @@ class Pin:
     role: Role
     pem: bytes
     der: bytes
+    attested: Attested | None = None
+    """None: the certificate came with the desired state."""
 
     @classmethod
     def of(cls, role: Role, pem: str) -> Pin:
@@ -84,13 +116,13 @@ class Pin:
         return cls.of_der(role, der)
 
     @classmethod
-    def of_der(cls, role: Role, der: bytes) -> Pin:
+    def of_der(cls, role: Role, der: bytes, attested: Attested | None = None) -> Pin:
         """The same for DER."""
         problem = certificate_problem(der, role)
         if problem is not None:
             raise AttestationError(f"get the certificate of party {role} again: {problem}")
         pem = x509.load_der_x509_certificate(der).public_bytes(serialization.Encoding.PEM)
-        return cls(role, pem, der)
+        return cls(role, pem, der, attested)
 
 
 def client_credentials(own: TlsIdentity, pin: Pin) -> grpc.ChannelCredentials:
@@ -100,30 +132,36 @@ def client_credentials(own: TlsIdentity, pin: Pin) -> grpc.ChannelCredentials:
     return grpc.ssl_channel_credentials(pin.pem, own.key, own.certificate.encode())
 
 
-def server_credentials(own: TlsIdentity, pins: Callable[[], Mapping[Role, Pin]]) -> grpc.ServerCredentials:
-    """Credentials that ask, at each handshake, for the certificates pinned at that time.
+def server_credentials(
+    own: Callable[[], TlsIdentity], pins: Callable[[], Iterable[Pin]]
+) -> grpc.ServerCredentials:  # fmt: skip
+    """Credentials that ask, at each handshake, for what to show and which certificates are pinned at that time.
 
     The fetcher always gives a fresh configuration (without one gRPC would resume old sessions) and never raises (it
     would keep the old roots). Without pins its only root is one's own certificate: nobody else has that key.
     """
 
-    def configuration(roots: bytes) -> grpc.ServerCertificateConfiguration:
-        pair = (own.key, own.certificate.encode())
+    def configuration(shown: TlsIdentity, roots: bytes) -> grpc.ServerCertificateConfiguration:
+        pair = (shown.key, shown.certificate.encode())
         return grpc.ssl_server_certificate_configuration([pair], root_certificates=roots)
 
     def fetch() -> grpc.ServerCertificateConfiguration:
-        nobody = own.certificate.encode()
+        shown = own()
+        nobody = shown.certificate.encode()
         try:
-            return configuration(b"".join(pin.pem for pin in pins().values()) or nobody)
+            return configuration(shown, b"".join({pin.pem for pin in pins()}) or nobody)
         except Exception:  # noqa: BLE001 - whatever it is, gRPC must get an answer that lets nobody in
             _LOG.exception("can't read the pinned certificates: nobody is let in")
-            return configuration(nobody)
+            return configuration(shown, nobody)
 
     return grpc.dynamic_ssl_server_credentials(fetch(), fetch, require_client_authentication=True)
 
 
-def admit(context: Mapping[str, object], pins: Mapping[Role, Pin]) -> Role | str:
-    """Who is at the other end of an accepted connection, by gRPC's auth context, or why it is refused."""
+def admit(context: Mapping[str, object], pins: Iterable[Pin]) -> tuple[Pin, ...] | str:
+    """The pins of who is at the other end of an accepted connection, or why it is refused.
+
+    ``context``: gRPC's auth context. One certificate may have been agreed on in several handshakes, of one party.
+    """
 
     def value(name: str) -> bytes:
         values = context.get(name)
@@ -138,4 +176,4 @@ def admit(context: Mapping[str, object], pins: Mapping[Role, Pin]) -> Role | str
         shown = x509.load_pem_x509_certificate(value("x509_pem_cert")).public_bytes(serialization.Encoding.DER)
     except UNREADABLE:
         return "no readable client certificate"
-    return next((role for role, pin in pins.items() if pin.der == shown), "the certificate is not pinned")
+    return tuple(pin for pin in pins if pin.der == shown) or "the certificate is not pinned"

@@ -1,0 +1,374 @@
+"""The attest port: handshakes over plain gRPC, and the pins that come of them (03 "Channel"). On the network loop.
+
+The higher index dials. A pin lives an hour from its appraisal; half an hour before its end the dialer makes the next
+one, and both hold until the older ends. When a call finds no way in, the peer may have begun anew: a handshake tells.
+Handshakes compute in threads of their own, so that streams go on meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+import grpc
+import grpc.aio
+
+from dkg_node.errors import DkgError, UsageError
+from dkg_node.protocols.session import Role
+from dkg_node.transport.hub import Hub, Peer
+from dkg_node.transport.settings import Lifetimes
+from dkg_node.transport.tls import Pin, TlsIdentity
+
+SERVICE: Final = "dkg_api.v1.Attest"
+METHOD: Final = "Handshake"
+MAX_MESSAGE: Final = 32 * 1024
+TIMEOUT: Final = 20.0
+"""Seconds for a whole handshake."""
+AT_ONCE: Final = 32
+"""Handshakes that are answered at one time; further ones are turned away."""
+FIRST_PAUSE: Final = 0.05
+LONGEST_PAUSE: Final = 5.0
+"""Seconds between two tries: doubled from the first to the longest."""
+_LOG = logging.getLogger(__name__)
+_OPTIONS: Final[list[tuple[str, Any]]] = [
+    ("grpc.max_receive_message_length", MAX_MESSAGE),
+    ("grpc.max_send_message_length", MAX_MESSAGE),
+    ("grpc.enable_http_proxy", 0),
+]
+_SERVER_OPTIONS: Final[list[tuple[str, Any]]] = [
+    ("grpc.so_reuseport", 0),
+    ("grpc.max_concurrent_streams", 4),
+    ("grpc.max_connection_age_ms", 30_000),
+    ("grpc.max_connection_age_grace_ms", 5_000),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """How many handshakes one address may begin: a bucket of ``burst`` that gains ``rate`` a second."""
+
+    rate: float = 4.0
+    burst: float = 64.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What to send after a message of the peer, and how it ended if it did."""
+
+    message: bytes | None = None
+    pin: Pin | None = None
+    refusal: str = ""
+    """One line for a person; empty while nobody refuses."""
+
+
+class Dialling(Protocol):
+    """One handshake of the caller. Calls take milliseconds of computing; AttestationError if the own module fails."""
+
+    def hello(self) -> bytes:
+        """The first message."""
+        ...
+
+    def response(self, data: bytes) -> Reply:
+        """Answer to the second."""
+        ...
+
+    def confirmed(self, data: bytes) -> Reply:
+        """After the last."""
+        ...
+
+
+class Listening(Protocol):
+    """One handshake of the listener."""
+
+    def hello(self, data: bytes) -> Reply:
+        """Answer to the first message."""
+        ...
+
+    def finish(self, data: bytes) -> Reply:
+        """Answer to the third."""
+        ...
+
+    def busy(self) -> bytes:
+        """Turns a caller away."""
+        ...
+
+
+class Handshakes(Protocol):
+    """Where handshakes come from."""
+
+    def dial(self, peer: Role) -> Dialling:
+        """With a fresh nonce."""
+        ...
+
+    def listen(self) -> Listening:
+        """With a fresh nonce."""
+        ...
+
+    def shown(self) -> TlsIdentity:
+        """What this side shows in handshakes now."""
+        ...
+
+
+@dataclass(slots=True)
+class Buckets:
+    """The rate limit, by address. Remembers the addresses that came last."""
+
+    limit: Limit
+    most: int = 1024
+    _left: OrderedDict[str, tuple[float, float]] = field(default_factory=OrderedDict)
+
+    def take(self, address: str, now: float) -> bool:
+        """Whether one more is granted at ``now`` (seconds)."""
+        left, then = self._left.pop(address, (self.limit.burst, now))
+        left = min(self.limit.burst, left + (now - then) * self.limit.rate)
+        granted = left >= 1
+        self._left[address] = (left - granted, now)
+        if len(self._left) > self.most:
+            self._left.popitem(last=False)
+        return granted
+
+
+@dataclass(slots=True)
+class PinBook:
+    """All pins of one party, each until its end."""
+
+    lifetimes: Lifetimes
+    _held: dict[Role, tuple[tuple[float, Pin], ...]] = field(default_factory=dict)
+    """(when it was made, pin), the newest first."""
+
+    def add(self, pin: Pin, now: float) -> None:
+        """Hold a new pin; those of an older boot of the same party end with that."""
+        older = self._held.get(pin.role, ())
+        kept = tuple(entry for entry in older if _boot(entry[1]) == _boot(pin))
+        self._held[pin.role] = ((now, pin), *kept)
+
+    def expire(self, now: float) -> None:
+        """Drop what has reached its end."""
+        for role, entries in list(self._held.items()):
+            self._held[role] = tuple(entry for entry in entries if now < entry[0] + self.lifetimes.pin)
+
+    def next_end(self) -> float | None:
+        """When the next pin ends."""
+        ends = [made + self.lifetimes.pin for entries in self._held.values() for made, _ in entries]
+        return min(ends, default=None)
+
+    def renewal(self, role: Role) -> float | None:
+        """When the next handshake with that party is due; None: at once."""
+        entries = self._held.get(role)
+        return entries[0][0] + self.lifetimes.renew if entries else None
+
+    @property
+    def pins(self) -> dict[Role, tuple[Pin, ...]]:
+        """As the hub wants them."""
+        return {role: tuple(pin for _, pin in entries) for role, entries in self._held.items() if entries}
+
+
+def _boot(pin: Pin) -> object:
+    return None if pin.attested is None else pin.attested.boot
+
+
+@dataclass(slots=True)
+class AttestPort:
+    """Handshakes with all peers; what they find goes to the hub."""
+
+    me: Role
+    hub: Hub
+    handshakes: Handshakes
+    listen: str
+    """host:port; port 0 takes a free one."""
+    lifetimes: Lifetimes = field(default_factory=Lifetimes)
+    limit: Limit = field(default_factory=Limit)
+    port: int = 0
+    made: int = 0
+    """Handshakes that ended well."""
+    _peers: dict[Role, Peer] = field(default_factory=dict)
+    _wake: dict[Role, asyncio.Event] = field(default_factory=dict)
+    _doubted: set[Role] = field(default_factory=set)
+    _book: PinBook = field(init=False)
+    _buckets: Buckets = field(init=False)
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    _server: grpc.aio.Server | None = None
+    _running: int = 0
+    _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(2, "dkg-attest"))
+
+    def __post_init__(self) -> None:
+        """Nothing is pinned yet."""
+        self._book, self._buckets = PinBook(self.lifetimes), Buckets(self.limit)
+
+    async def start(self) -> None:
+        """Listen and dial. UsageError if the port can't be had."""
+        server = grpc.aio.server(options=[*_OPTIONS, *_SERVER_OPTIONS], maximum_concurrent_rpcs=4 * AT_ONCE)
+        handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.stream_stream_rpc_method_handler(self._serve)
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, {METHOD: handler}),))
+        try:
+            self.port = server.add_insecure_port(self.listen)
+        except RuntimeError as error:
+            raise UsageError(f"free {self.listen} or choose another port: it can't be listened on") from error
+        await server.start()
+        self._server = server
+        self.hub.doubt = self.doubt
+        lower = [role for role in self.hub.lines if role < self.me]
+        self._wake = {role: asyncio.Event() for role in lower}
+        self._tasks = [asyncio.ensure_future(self._keep(role)) for role in lower]
+        self._tasks.append(asyncio.ensure_future(self._expire()))
+
+    async def stop(self) -> None:
+        """End; streams are the hub's."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._server is not None:
+            await self._server.stop(1.0)
+        self._threads.shutdown(wait=False)
+
+    def update(self, peers: Mapping[Role, Peer]) -> None:
+        """Take new addresses."""
+        changed = [role for role in self._wake if peers.get(role) != self._peers.get(role)]
+        self._peers = dict(peers)
+        self.hub.update(self._peers, self._book.pins)
+        for role in changed:
+            self._wake[role].set()
+
+    def doubt(self, role: Role) -> None:
+        """The pins of that peer let nobody in: look again whom it is."""
+        if role in self._wake:
+            self._doubted.add(role)
+            self._wake[role].set()
+
+    def _hold(self, pin: Pin) -> None:
+        """Pin it; from now on the listener shows what the newest handshakes have shown."""
+        self.made += 1
+        self._book.add(pin, asyncio.get_running_loop().time())
+        self.hub.own = self.handshakes.shown()
+        self.hub.update(self._peers, self._book.pins)
+        self._changed.set()
+
+    async def _expire(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            self._changed.clear()
+            end = self._book.next_end()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(end):
+                    await self._changed.wait()
+            before = self._book.pins
+            self._book.expire(loop.time())
+            if self._book.pins != before:
+                self.hub.update(self._peers, self._book.pins)
+
+    # --- calling
+
+    async def _keep(self, role: Role) -> None:
+        """Have a pin of that peer that is young enough, for ever."""
+        loop, pause, wake = asyncio.get_running_loop(), FIRST_PAUSE, self._wake[role]
+        while True:
+            wake.clear()
+            due = self._book.renewal(role)
+            peer = self._peers.get(role)
+            if peer is not None and (due is None or role in self._doubted or loop.time() >= due):
+                self._doubted.discard(role)
+                if await self._try(role, peer):
+                    pause = FIRST_PAUSE
+                    continue
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(pause):
+                        await asyncio.Event().wait()
+                pause = min(2 * pause, LONGEST_PAUSE)
+                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(due):
+                    await wake.wait()
+
+    async def _try(self, role: Role, peer: Peer) -> bool:
+        """One handshake; whether it made a pin."""
+        try:
+            async with asyncio.timeout(TIMEOUT):
+                reply = await self._dial(role, peer)
+        except TimeoutError:
+            reply = Reply(refusal="it does not answer in time")
+        except grpc.aio.AioRpcError as error:
+            reply = Reply(refusal=f"its attest port can't be reached ({error.code().name})")
+        except DkgError as error:
+            reply = Reply(refusal=str(error))
+        if reply.pin is not None:
+            self._hold(reply.pin)
+            return True
+        self.hub.down(role, f"party {role} is not attested: {reply.refusal}")
+        return False
+
+    async def _dial(self, role: Role, peer: Peer) -> Reply:
+        options = [*_OPTIONS, ("grpc.use_local_subchannel_pool", 1)]
+        async with grpc.aio.insecure_channel(peer.target(peer.attest_port), options) as channel:
+            method: grpc.aio.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(f"/{SERVICE}/{METHOD}")
+            call = method()
+            handshake = self.handshakes.dial(role)
+            await call.write(handshake.hello())
+            reply = await self._compute(handshake.response, await _read(call))
+            if reply.message is not None:
+                await call.write(reply.message)
+            if not reply.refusal:
+                reply = await self._compute(handshake.confirmed, await _read(call))
+            await call.done_writing()
+            return reply
+
+    # --- being called
+
+    async def _serve(self, _: AsyncIterator[bytes], context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
+        handshake = self.handshakes.listen()
+        granted = self._buckets.take(_address(context.peer()), asyncio.get_running_loop().time())
+        if not granted or self._running >= AT_ONCE:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(TIMEOUT):
+                    await context.read()  # gRPC loses an answer that crosses the first message
+            await context.write(handshake.busy())
+            return
+        self._running += 1
+        try:
+            async with asyncio.timeout(TIMEOUT):
+                reason = await self._answer(handshake, context)
+        except TimeoutError:
+            reason = "it does not answer in time"
+        except DkgError as error:
+            reason = str(error)
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "the listener can't attest now")
+        finally:
+            self._running -= 1
+        if reason:
+            _LOG.warning("refused a handshake with %s: %s", context.peer(), reason)
+
+    async def _answer(self, handshake: Listening, context: grpc.aio.ServicerContext[bytes, bytes]) -> str:
+        """Why it was refused; empty if it was not."""
+        for step in (handshake.hello, handshake.finish):
+            reply = await self._compute(step, await _read(context))
+            if reply.pin is not None:
+                self._hold(reply.pin)  # before the caller knows: it comes at once
+            if reply.message is not None:
+                await context.write(reply.message)
+            if reply.refusal:
+                return reply.refusal
+        return ""
+
+    async def _compute(self, step: Callable[[bytes], Reply], data: bytes) -> Reply:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, step, data)
+
+
+class _Readable(Protocol):
+    async def read(self) -> object: ...
+
+
+async def _read(pipe: _Readable) -> bytes:
+    """The next message; nothing when the other side has ended."""
+    data = await pipe.read()
+    return data if isinstance(data, bytes) else b""
+
+
+def _address(peer: str) -> str:
+    """Without the port, which a caller chooses."""
+    return peer.rpartition(":")[0]
