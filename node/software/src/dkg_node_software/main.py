@@ -18,6 +18,7 @@ COMMANDS = {
     "node": Command("dkg_node_software.node_command", "be one party"),
     "reconstruct": Command("dkg_node_software.reconstruct", "put the secret key together: ends its secrecy"),
     "drain": Command("dkg_node_software.drain_command", "end the nodes that a run with --keep left"),
+    "aws-double": Command("dkg_node_software.double_command", "be KMS and S3 for nodes of this machine"),
     "bench": Command("dkg_node_software.bench_command", "measure kernel, wire and ceremony"),
     **TOOLS,
 }
