@@ -1,0 +1,144 @@
+"""The one way to make AWS clients: what they do follows from values given here, and from nothing on the machine.
+
+The host of an enclave writes its environment and answers its DNS. So (03, "Sealing with AWS KMS"): the endpoint is
+computed from the terms, the roots are those of the measured image, no proxy is used, configuration and credential
+files are never read, service models come from the package, and no variable has any effect while a client is made.
+Credentials come from the parent and are worth nothing without attestation.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+
+import boto3
+import botocore.session
+from botocore.config import Config
+from botocore.configprovider import BOTOCORE_DEFAUT_SESSION_VARIABLES, ConfigValueStore, ConstantProvider
+from botocore.credentials import Credentials
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.loaders import Loader
+
+from dkg_node.sealing.reasons import Reason, SealingRefusal
+
+SUFFIXES: Final = {"aws": "amazonaws.com", "aws-cn": "amazonaws.com.cn", "aws-us-gov": "amazonaws.com"}
+"""Of host names, by partition."""
+FILES: Final = frozenset({"config_file", "credentials_file", "data_path", "ca_bundle"})
+"""Settings of a session that name files."""
+CONNECT_SECONDS: Final = 5
+READ_SECONDS: Final = 30
+ATTEMPTS: Final = 4
+CODE: Final = re.compile(r"[A-Za-z.]{1,60}")
+
+
+@dataclass(frozen=True, slots=True)
+class AwsCredentials:
+    """What signs requests: the enclave role's, from the parent. They sign, and open nothing by themselves."""
+
+    access_key: str
+    secret_key: str = field(repr=False)
+    token: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """One region of AWS as this build reaches it."""
+
+    region: str
+    endpoints: Mapping[str, str]
+    """URL by service: kms, s3."""
+    roots: Path
+    """PEM file of the certificates that may vouch for the endpoints."""
+    path_style: bool = False
+    """S3 buckets in the path instead of the host name, for endpoints without a name for each bucket."""
+
+
+def amazon(partition: str, region: str) -> Surroundings:
+    """AWS itself, from the terms' partition and region: what production uses, without any way to say otherwise."""
+    endpoints = {service: f"https://{service}.{region}.{SUFFIXES[partition]}" for service in ("kms", "s3")}
+    return Surroundings(region, endpoints, Path(str(files("dkg_node.sealing") / "amazon_roots.pem")))
+
+
+def client(service: str, surroundings: Surroundings, credentials: AwsCredentials) -> Any:  # noqa: ANN401 - boto3 makes its classes at run time; ``KmsApi`` and ``S3Api`` say what is used of them
+    """A boto3 client of ``kms`` or ``s3``. Make it before other threads start: the environment is empty meanwhile."""
+    config = Config(
+        ignore_configured_endpoint_urls=True,
+        proxies={},
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=READ_SECONDS,
+        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+        s3={"addressing_style": "path" if surroundings.path_style else "virtual"},
+    )
+    with _empty_environment():
+        session = boto3.Session(botocore_session=_session(credentials), region_name=surroundings.region)
+        return session.client(
+            service, endpoint_url=surroundings.endpoints[service], verify=str(surroundings.roots), config=config
+        )
+
+
+def call(what: str, function: Callable[..., Any], **request: Any) -> Any:  # noqa: ANN401 - an API's request and answer
+    """One request. SealingRefusal for whatever goes wrong: ``what`` and the service's error code, nothing it wrote."""
+    try:
+        return function(**request)
+    except ClientError as error:
+        code = str(error.response.get("Error", {}).get("Code", ""))
+        shown = code if CODE.fullmatch(code) else "an unreadable error"
+        raise SealingRefusal(REFUSALS.get(code, Reason.UNREACHABLE), f"{what}: {shown}") from None
+    except (BotoCoreError, OSError, ValueError) as error:
+        raise SealingRefusal(Reason.UNREACHABLE, f"{what}: {type(error).__name__}") from None
+
+
+REFUSALS: Final = {
+    "AccessDeniedException": Reason.DENIED,
+    "DisabledException": Reason.DISABLED,
+    "KMSInvalidStateException": Reason.DISABLED,
+    "NotFoundException": Reason.NO_KEY,
+    "InvalidArnException": Reason.NO_KEY,
+    "IncorrectKeyException": Reason.OTHER_KEY,
+    "InvalidCiphertextException": Reason.CONTEXT,
+    "AccessDenied": Reason.STORE,
+    "NoSuchBucket": Reason.STORE,
+}
+"""By error code of KMS and S3."""
+
+
+class _Given:
+    """In place of botocore's chain of places to look for credentials."""
+
+    def __init__(self, credentials: AwsCredentials) -> None:
+        self._credentials = Credentials(
+            credentials.access_key, credentials.secret_key, credentials.token, method="explicit"
+        )
+
+    def load_credentials(self) -> Credentials:
+        return self._credentials
+
+
+def _session(credentials: AwsCredentials) -> Any:  # noqa: ANN401 - botocore has no types
+    """A session whose settings are botocore's defaults as constants, and which knows no file but its own models."""
+    session = botocore.session.Session()
+    defaults = {name: None if name in FILES else row[2] for name, row in BOTOCORE_DEFAUT_SESSION_VARIABLES.items()}
+    constants = {name: ConstantProvider(value) for name, value in defaults.items()}
+    session.register_component("config_store", ConfigValueStore(mapping=constants))
+    own = Loader(extra_search_paths=[Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)
+    session.register_component("data_loader", own)
+    session.register_component("credential_provider", _Given(credentials))
+    return session
+
+
+@contextmanager
+def _empty_environment() -> Iterator[None]:
+    """Botocore reads more variables than it has settings: plugins to import, a file for TLS keys, proxies."""
+    before = dict(os.environ)
+    os.environ.clear()
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)

@@ -1,0 +1,136 @@
+"""Sealing under AWS KMS: a header with the wrapped data key, then what the kernel sealed under a key derived from it.
+
+One data key for each attempt and boot; each object has its own key by KDF from it, and stands in the associated data of
+its frames with ceremony, terms digest, party, attempt and epoch. A data key of an earlier boot is asked for once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from dkg_node.algebra.encoding import enc
+from dkg_node.algebra.kernel import Keys, Secret, Shares
+from dkg_node.sealing.reasons import Reason, SealingRefusal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dkg_node.sealing.development import Context, Sealable
+    from dkg_node.sealing.kms import DataKey, KeyService
+    from dkg_node.sealing.stores import BlobStore
+
+MAGIC: Final = b"DKG SEALED BY KMS 1\n"
+LENGTH: Final = 2
+"""Bytes of the wrapped key's length, little endian, after the first line."""
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class KmsSealer:
+    """The sealed objects of one party and attempt (see ``ports.Sealer``). Attempt 0 holds what outlives attempts."""
+
+    store: BlobStore
+    service: KeyService
+    context: Context
+    _own: DataKey | None = field(default=None, init=False, repr=False)
+    _known: dict[bytes, Secret] = field(default_factory=dict, init=False, repr=False)
+
+    def has(self, name: str) -> bool:
+        """Whether an object of that name lies there."""
+        return name in self.store.names()
+
+    def seal(self, name: str, epoch: int, handle: Sealable) -> str:
+        """Write an object durably; returns the SHA-256 of the whole blob in hex. SealingRefusal if it can't be done."""
+        own = self._data_key()
+        content = handle.sealed(_object_key(own.key, name, epoch), self.context.aad(name, epoch))
+        blob = b"".join((MAGIC, len(own.wrapped).to_bytes(LENGTH, "little"), own.wrapped, content))
+        self.store.put(name, blob)
+        return sha256(blob).hexdigest()
+
+    def unseal(self, name: str, epoch: int, open_content: Callable[[Secret, bytes, bytes], T]) -> T:
+        """Open an object with the kernel's ``unsealed`` of its type, given key, associated data and sealed content."""
+        blob = self.store.get(name)
+        if blob is None:
+            raise SealingRefusal(Reason.MISSING, name)
+        wrapped, content = _split(name, blob)
+        key = _object_key(self._opened(wrapped), name, epoch)
+        try:
+            return open_content(key, self.context.aad(name, epoch), content)
+        except ValueError:
+            raise SealingRefusal(Reason.DAMAGED, f"{name}, epoch {epoch}") from None
+
+    def fingerprint(self, name: str) -> bytes:
+        """SHA-256 of an object's blob; empty where there is none."""
+        blob = self.store.get(name)
+        return b"" if blob is None else sha256(blob).digest()
+
+    def seal_shares(self, name: str, epoch: int, shares: Shares) -> str:
+        """Seal a vector of shares."""
+        return self.seal(name, epoch, shares)
+
+    def seal_secret(self, name: str, epoch: int, secret: Secret) -> str:
+        """Seal 32 secret bytes."""
+        return self.seal(name, epoch, secret)
+
+    def seal_keys(self, name: str, epoch: int, keys: Keys) -> str:
+        """Seal the PRSS keys."""
+        return self.seal(name, epoch, keys)
+
+    def unseal_shares(self, name: str, epoch: int) -> Shares:
+        """Open a vector of shares; SealingRefusal when it is missing, damaged or not this party's."""
+        return self.unseal(name, epoch, Shares.unsealed)
+
+    def unseal_secret(self, name: str, epoch: int) -> Secret:
+        """Open 32 secret bytes."""
+        return self.unseal(name, epoch, Secret.unsealed)
+
+    def unseal_keys(self, name: str, epoch: int, n: int, t: int) -> Keys:
+        """Open PRSS keys."""
+        return self.unseal(name, epoch, lambda key, aad, blob: Keys.unsealed(n, t, self.context.party, key, aad, blob))
+
+    def seal_bytes(self, name: str, epoch: int, data: bytes) -> str:
+        """Seal 32 bytes that must come back as bytes (the identity key: signatures are made by another library)."""
+        return self.seal(name, epoch, Shares.from_wire(64, data))
+
+    def unseal_bytes(self, name: str, epoch: int) -> bytes:
+        """Inverse of ``seal_bytes``."""
+        return self.unseal_shares(name, epoch).to_wire()
+
+    def erase(self, name: str) -> None:
+        """Remove every version of an object; nothing happens when there is none."""
+        self.store.erase(name)
+
+    def erase_all(self, prefix: str) -> None:
+        """Remove every object whose name begins so."""
+        for name in self.store.names():
+            if name.startswith(prefix):
+                self.store.erase(name)
+
+    def _data_key(self) -> DataKey:
+        """This boot's, asked for when the first object is sealed."""
+        if self._own is None:
+            self._own = self.service.new_key(self.context)
+            self._known[self._own.wrapped] = self._own.key
+        return self._own
+
+    def _opened(self, wrapped: bytes) -> Secret:
+        if wrapped not in self._known:
+            self._known[wrapped] = self.service.open_key(wrapped, self.context)
+        return self._known[wrapped]
+
+
+def _object_key(key: Secret, name: str, epoch: int) -> Secret:
+    """KDF = HMAC-SHA-256: the expansion of HKDF for one block, from a key that is uniform already."""
+    return key.derive(enc("object", name, epoch))
+
+
+def _split(name: str, blob: bytes) -> tuple[bytes, bytes]:
+    """Wrapped data key and sealed content. SealingRefusal when it is no sealed object."""
+    start = len(MAGIC) + LENGTH
+    end = start + int.from_bytes(blob[len(MAGIC) : start], "little")
+    if not blob.startswith(MAGIC) or not start < end <= len(blob):
+        raise SealingRefusal(Reason.DAMAGED, f"{name} is no sealed object")
+    return blob[start:end], blob[end:]

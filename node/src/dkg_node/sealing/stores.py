@@ -1,0 +1,169 @@
+"""Where sealed objects lie: one small interface, a directory and S3. Nothing in a store is trusted or secret."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from dkg_node.sealing.aws import call
+from dkg_node.sealing.files import sync_directory, write_atomic
+from dkg_node.sealing.reasons import Reason, SealingRefusal
+
+NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,120}")
+SUFFIX: Final = ".sealed"
+MODE: Final = 0o600
+
+
+class BlobStore(Protocol):
+    """Sealed objects of one party by name (lower-case letters, digits, dots, dashes)."""
+
+    def put(self, name: str, blob: bytes) -> None:
+        """Write, in place of what was there; durable when it returns. SealingRefusal if it can't be done."""
+        ...
+
+    def get(self, name: str) -> bytes | None:
+        """What was written last, or None."""
+        ...
+
+    def names(self) -> tuple[str, ...]:
+        """Of the objects there are, in order."""
+        ...
+
+    def erase(self, name: str) -> None:
+        """Remove every version of an object; nothing happens when there is none."""
+        ...
+
+    def left(self) -> tuple[str, ...]:
+        """All that the store still holds of the party, older versions and marks of deletion included."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryBlobs:
+    """A directory, one file an object."""
+
+    directory: Path
+
+    def path(self, name: str) -> Path:
+        """Where an object lies."""
+        return self.directory / (_checked(name) + SUFFIX)
+
+    def put(self, name: str, blob: bytes) -> None:
+        """See ``BlobStore``."""
+        try:
+            write_atomic(self.path(name), blob, mode=MODE)
+        except OSError as error:
+            raise SealingRefusal(Reason.STORE, f"writing {name} into {self.directory}: {error.strerror}") from None
+
+    def get(self, name: str) -> bytes | None:
+        """See ``BlobStore``."""
+        try:
+            return self.path(name).read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise SealingRefusal(Reason.STORE, f"reading {name} in {self.directory}: {error.strerror}") from None
+
+    def names(self) -> tuple[str, ...]:
+        """See ``BlobStore``."""
+        return tuple(sorted(path.name.removesuffix(SUFFIX) for path in self.directory.glob(f"[!.]*{SUFFIX}")))
+
+    def erase(self, name: str) -> None:
+        """See ``BlobStore``."""
+        try:
+            self.path(name).unlink(missing_ok=True)
+            sync_directory(self.directory)
+        except OSError as error:
+            raise SealingRefusal(Reason.STORE, f"erasing {name} in {self.directory}: {error.strerror}") from None
+
+    def left(self) -> tuple[str, ...]:
+        """See ``BlobStore``: also files that a write left unfinished, and objects set aside."""
+        return tuple(sorted(path.name for path in self.directory.iterdir() if SUFFIX in path.name))
+
+
+class S3Api(Protocol):
+    """What is used of boto3's S3 client."""
+
+    def put_object(self, **request: Any) -> Mapping[str, Any]:  # noqa: ANN401 - an API's request
+        """Write; returns when the object is on several disks."""
+        ...
+
+    def get_object(self, **request: Any) -> Mapping[str, Any]:  # noqa: ANN401 - the same
+        """Read."""
+        ...
+
+    def delete_object(self, **request: Any) -> Mapping[str, Any]:  # noqa: ANN401 - the same
+        """Remove one version."""
+        ...
+
+    def list_object_versions(self, **request: Any) -> Mapping[str, Any]:  # noqa: ANN401 - the same
+        """One page of versions and marks of deletion."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class S3Blobs:
+    """A prefix of a bucket. The bucket's owner is given with every request: a name taken over by others is refused."""
+
+    api: S3Api
+    bucket: str
+    prefix: str
+    """Ends with a slash."""
+    owner: str
+    """AWS account, 12 digits."""
+
+    def put(self, name: str, blob: bytes) -> None:
+        """See ``BlobStore``."""
+        call(f"writing {name}", self.api.put_object, Body=blob, **self._place(name))
+
+    def get(self, name: str) -> bytes | None:
+        """See ``BlobStore``."""
+        try:
+            answer = call(f"reading {name}", self.api.get_object, **self._place(name))
+            return bytes(call(f"reading {name}", answer["Body"].read))
+        except SealingRefusal:
+            if name not in self.names():
+                return None
+            raise
+
+    def names(self) -> tuple[str, ...]:
+        """See ``BlobStore``."""
+        latest = {key for key, _, is_object in self._versions(self.prefix) if is_object}
+        return tuple(sorted(key.removeprefix(self.prefix) for key in latest))
+
+    def erase(self, name: str) -> None:
+        """See ``BlobStore``: a version deleted by its id leaves no mark."""
+        key = self.prefix + _checked(name)
+        for found, version, _ in self._versions(key, every=True):
+            if found == key:
+                place = {**self._place(name), "VersionId": version}
+                call(f"erasing {name}", self.api.delete_object, **place)
+
+    def left(self) -> tuple[str, ...]:
+        """See ``BlobStore``."""
+        return tuple(f"{key} version {version}" for key, version, _ in self._versions(self.prefix, every=True))
+
+    def _place(self, name: str) -> dict[str, str]:
+        return {"Bucket": self.bucket, "Key": self.prefix + _checked(name), "ExpectedBucketOwner": self.owner}
+
+    def _versions(self, prefix: str, *, every: bool = False) -> list[tuple[str, str, bool]]:
+        """(key, version, whether it is an object) of the latest or of every version."""
+        found, page = [], {"Bucket": self.bucket, "Prefix": prefix, "ExpectedBucketOwner": self.owner}
+        while True:
+            answer = call("listing", self.api.list_object_versions, **page)
+            for kind in ("Versions", "DeleteMarkers"):
+                rows = [row for row in answer.get(kind, ()) if every or row["IsLatest"]]
+                found += [(row["Key"], row["VersionId"], kind == "Versions") for row in rows]
+            if not answer.get("IsTruncated"):
+                return found
+            page |= {"KeyMarker": answer["NextKeyMarker"], "VersionIdMarker": answer.get("NextVersionIdMarker", "")}
+
+
+def _checked(name: str) -> str:
+    """ValueError for a name that could lead elsewhere: a mistake in the code."""
+    if not NAME.fullmatch(name):
+        raise ValueError(f"use lower-case letters, digits, dots and dashes in a name, not {name!r}")
+    return name
