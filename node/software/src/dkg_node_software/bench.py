@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from dkg_node.algebra import kernel, twin
 from dkg_node.algebra.encoding import enc
 from dkg_node.sharing.sets import Group, contains, mask_of, sets_of
+from dkg_node_software.bench_attest import AttestRow, attest_row
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,6 +68,7 @@ class Figures:
     kernel: list[KernelRow] = field(default_factory=list)
     products: list[UnitRow] = field(default_factory=list)
     online: list[UnitRow] = field(default_factory=list)
+    attest: list[AttestRow] = field(default_factory=list)
     wire: dict[str, Any] = field(default_factory=dict)
     ceremony_test: dict[str, Any] = field(default_factory=dict)
 
@@ -83,6 +85,8 @@ def bench(out: Path, run_ceremony: Callable[[Path], Path]) -> Figures:
             figures.products.append(product_row(Group(13, 4), k))
             figures.online += [polynomial_row(Group(13, 4), k), opening_row(Group(13, 4), k)]
             _print([figures.products[-1], *figures.online[-2:]])
+        figures.attest.append(attest_row(Group(13, 4)))
+        _print(figures.attest)
     with tempfile.TemporaryDirectory(prefix="dkg-bench-") as directory:
         report = json.loads(run_ceremony(Path(directory) / "out").read_text())
     figures.wire, figures.ceremony_test = wire_of(report), ceremony_of(report)

@@ -1,7 +1,8 @@
 """Appraisal by the terms: what this ceremony demands of any party's evidence (see ``ports.Appraiser``).
 
-Releases, parties and organisation keys come out of the terms, the root out of the build. Pure but for a memory of
-enrolments already judged: what is remembered can't grow old, for an enrolment is judged at its document's own time.
+Releases, parties and organisation keys come out of the terms, the root out of the build. Pure but for a
+memory of chains, policies and enrolments already judged: what is remembered can't grow old, for a chain's time is
+looked at anew and an enrolment is judged at its document's own time.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from dkg_api.kms_policy import kms_policy, sealing_digest
+from dkg_api.kms_policy import KmsPolicyError, kms_policy, sealing_digest
+from dkg_node.attestation.chain import Chains
 from dkg_node.attestation.document import read_document
 from dkg_node.attestation.obstacles import ENROLLED, EVIDENCE, ChannelRefused, Obstacle, require
 from dkg_node.attestation.policy import MAX_AHEAD, Expected, Policy, releases_of
@@ -37,6 +39,8 @@ class TermsAppraiser:
     attempt: int
     root: bytes
     """SHA-256 of the one root that the build accepts."""
+    _chains: Chains = field(default_factory=Chains, init=False, repr=False)
+    _sealing: dict[tuple[int, str | None], bytes | None] = field(default_factory=dict, init=False, repr=False)
     _judged: set[bytes] = field(default_factory=set, init=False, repr=False)
     _releases: frozenset[Release] = field(init=False, repr=False)
 
@@ -62,7 +66,9 @@ class TermsAppraiser:
         try:
             made = read_document(document).timestamp
             demand(made <= at + MAX_AHEAD, Reason.FUTURE, "the enrolment's document")
-            appraise(document, Policy(root=self.root, releases=self._releases, expected=expected), None, made)
+            appraise(
+                document, Policy(root=self.root, releases=self._releases, expected=expected), None, made, self._chains
+            )
         except Refusal as refusal:
             raise ChannelRefused.of(ENROLLED, refusal) from None
         missing = self.terms.attestation == "nitro" and enrolment.key_arn is None
@@ -79,7 +85,7 @@ class TermsAppraiser:
         expected = self._expected("channel", self.attempt, enrolment)
         policy = Policy(root=self.root, releases=self._releases, expected=expected, public_key=public_key)
         try:
-            return appraise(document, policy, nonce, at).statement
+            return appraise(document, policy, nonce, at, self._chains).statement
         except Refusal as refusal:
             raise ChannelRefused.of(EVIDENCE, refusal) from None
 
@@ -90,8 +96,20 @@ class TermsAppraiser:
             attempt=attempt,
             party=enrolment.party,
             identity_keys=frozenset({bytes.fromhex(enrolment.identity_key)}),
-            sealing=sealing_of(self.terms, enrolment),
+            sealing=self._sealing_of(enrolment),
         )
+
+    def _sealing_of(self, enrolment: Enrolment) -> bytes | None:
+        key = (enrolment.party, enrolment.key_arn)
+        if key in self._sealing:
+            return self._sealing[key]
+        try:
+            found = sealing_of(self.terms, enrolment)
+        except KmsPolicyError as error:
+            raise ChannelRefused.by(Obstacle.ENROLMENT, str(error)) from None
+        if len(self._sealing) < MOST_REMEMBERED:
+            self._sealing[key] = found
+        return found
 
 
 def sealing_of(terms: Terms, enrolment: Enrolment) -> bytes | None:

@@ -6,7 +6,7 @@ at is what the issuer really writes, and anything critical beyond it is refused.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
@@ -37,8 +37,50 @@ class Leaf:
     key: EllipticCurvePublicKey
 
 
+@dataclass(frozen=True, slots=True)
+class Path:
+    """A chain under the root in which everything fits but, perhaps, the time."""
+
+    leaf: Leaf
+    validity: tuple[tuple[datetime, datetime], ...]
+    """First and last instant of each certificate, root first."""
+
+    def check(self, at: int) -> Leaf:
+        """Step 4, at ``at`` in ms since 1970. Raises Refusal."""
+        now = EPOCH + timedelta(milliseconds=at)
+        for place, (start, end) in enumerate(self.validity):
+            demand(start <= now, Reason.NOT_YET_VALID, f"certificate {place}")
+            demand(now <= end, Reason.EXPIRED, f"certificate {place}")
+        return self.leaf
+
+
+@dataclass(slots=True)
+class Chains:
+    """Chains that were found good before, by all their bytes and the root: that they are stays true for ever.
+
+    Time is looked at anew each time, and so is the document: nothing that can grow old is remembered.
+    """
+
+    most: int = 256
+    _known: dict[bytes, Path] = field(default_factory=dict)
+
+    def verify(self, document: Document, root: bytes, at: int) -> Leaf:
+        """As ``verify_chain``."""
+        parts = (root, *document.cabundle, document.certificate)
+        name = sha256(b"".join(len(part).to_bytes(4, "big") + part for part in parts)).digest()
+        path = self._known.get(name) or verify_path(document, root)
+        if name not in self._known and len(self._known) < self.most:
+            self._known[name] = path
+        return path.check(at)
+
+
 def verify_chain(document: Document, root: bytes, at: int) -> Leaf:
     """The leaf, issued under the root with this SHA-256 and valid at ``at`` (ms since 1970). Raises Refusal."""
+    return verify_path(document, root).check(at)
+
+
+def verify_path(document: Document, root: bytes) -> Path:
+    """Step 3: the chain under the root with this SHA-256, whatever the time. Raises Refusal."""
     ders = (*document.cabundle, document.certificate)
     demand(len(ders) in CERTIFICATES, Reason.CHAIN, f"{len(ders)} certificates instead of 3 to 8")
     demand(sha256(ders[0]).digest() == root, Reason.ROOT, "the first certificate is not the pinned root")
@@ -49,12 +91,9 @@ def verify_chain(document: Document, root: bytes, at: int) -> Leaf:
     _check_leaf(path[-1])
     for place in range(1, len(path)):
         check_issued(path[place], path[place - 1], place)
-    now = EPOCH + timedelta(milliseconds=at)
-    for place, certificate in enumerate(path):
-        demand(certificate.not_valid_before_utc <= now, Reason.NOT_YET_VALID, f"certificate {place}")
-        demand(now <= certificate.not_valid_after_utc, Reason.EXPIRED, f"certificate {place}")
     names = [str(attribute.value) for attribute in path[-1].subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
-    return Leaf(names[0] if len(names) == 1 else "", keys[-1])
+    validity = tuple((certificate.not_valid_before_utc, certificate.not_valid_after_utc) for certificate in path)
+    return Path(Leaf(names[0] if len(names) == 1 else "", keys[-1]), validity)
 
 
 def check_issued(certificate: x509.Certificate, issuer: x509.Certificate, place: int) -> None:
