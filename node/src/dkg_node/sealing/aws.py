@@ -75,11 +75,10 @@ def client(service: str, surroundings: Surroundings, credentials: AwsCredentials
         retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
         s3={"addressing_style": "path" if surroundings.path_style else "virtual"},
     )
+    region, url, roots = surroundings.region, surroundings.endpoints[service], str(surroundings.roots)
     with _empty_environment():
-        session = boto3.Session(botocore_session=_session(credentials), region_name=surroundings.region)
-        return session.client(
-            service, endpoint_url=surroundings.endpoints[service], verify=str(surroundings.roots), config=config
-        )
+        session = boto3.Session(botocore_session=_session(credentials))
+        return session.client(service, region_name=region, endpoint_url=url, verify=roots, config=config)
 
 
 def call(what: str, function: Callable[..., Any], **request: Any) -> Any:  # noqa: ANN401 - an API's request and answer

@@ -37,7 +37,8 @@ def read_back(api: KmsApi, key_arn: str, terms: Terms, party: int) -> bytes:
     policy = kms_policy(terms, party)
     found = call("reading the key's policy", api.get_key_policy, KeyId=key_arn, PolicyName="default").get("Policy")
     if not isinstance(found, str) or not same_policy(policy, found):
-        raise SealingRefusal(Reason.KEY_POLICY, "it differs from the one the terms give")
+        others = isinstance(found, str) and terms.digest.hex() not in found
+        raise SealingRefusal(Reason.TERMS if others else Reason.KEY_POLICY, "its policy is not the one the terms give")
     grants = call("listing grants", api.list_grants, KeyId=key_arn)
     if grants.get("Grants") != [] or grants.get("Truncated"):
         raise SealingRefusal(Reason.GRANTS, "at least one is there")

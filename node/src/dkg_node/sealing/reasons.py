@@ -23,7 +23,9 @@ class Reason(Enum):
     OLDER = "older", "put the newest object back: this is not the one the party sealed last"
     KEY_KIND = "key_kind", "make a symmetric key of a single region with material from KMS, for this party alone"
     KEY_POLICY = "key_policy", "make a key with the policy of the terms: this one has another"
+    TERMS = "terms", "start under the terms that the key was made for: it serves others"
     GRANTS = "grants", "make a key without grants: a grant goes past the policy"
+    ORDER = "order", "get an order that the organisation signed for this party under these terms"
     NOT_EMPTY = "not_empty", "delete what is left by hand: the store still holds objects of the party"
 
     def __init__(self, code: str, advice: str) -> None:

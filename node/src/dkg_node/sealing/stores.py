@@ -36,6 +36,10 @@ class BlobStore(Protocol):
         """Remove every version of an object; nothing happens when there is none."""
         ...
 
+    def clear(self) -> int:
+        """Remove all that the store holds of the party, every version; returns how many."""
+        ...
+
     def left(self) -> tuple[str, ...]:
         """All that the store still holds of the party, older versions and marks of deletion included."""
         ...
@@ -78,6 +82,17 @@ class DirectoryBlobs:
             sync_directory(self.directory)
         except OSError as error:
             raise SealingRefusal(Reason.STORE, f"erasing {name} in {self.directory}: {error.strerror}") from None
+
+    def clear(self) -> int:
+        """See ``BlobStore``."""
+        names = self.left()
+        try:
+            for name in names:
+                (self.directory / name).unlink()
+            sync_directory(self.directory)
+        except OSError as error:
+            raise SealingRefusal(Reason.STORE, f"clearing {self.directory}: {error.strerror}") from None
+        return len(names)
 
     def left(self) -> tuple[str, ...]:
         """See ``BlobStore``: also files that a write left unfinished, and objects set aside."""
@@ -139,12 +154,22 @@ class S3Blobs:
         key = self.prefix + _checked(name)
         for found, version, _ in self._versions(key, every=True):
             if found == key:
-                place = {**self._place(name), "VersionId": version}
-                call(f"erasing {name}", self.api.delete_object, **place)
+                self._delete(found, version)
+
+    def clear(self) -> int:
+        """See ``BlobStore``."""
+        found = self._versions(self.prefix, every=True)
+        for key, version, _ in found:
+            self._delete(key, version)
+        return len(found)
 
     def left(self) -> tuple[str, ...]:
         """See ``BlobStore``."""
         return tuple(f"{key} version {version}" for key, version, _ in self._versions(self.prefix, every=True))
+
+    def _delete(self, key: str, version: str) -> None:
+        place = {"Bucket": self.bucket, "Key": key, "VersionId": version, "ExpectedBucketOwner": self.owner}
+        call("erasing", self.api.delete_object, **place)
 
     def _place(self, name: str) -> dict[str, str]:
         return {"Bucket": self.bucket, "Key": self.prefix + _checked(name), "ExpectedBucketOwner": self.owner}
