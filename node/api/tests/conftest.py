@@ -84,14 +84,13 @@ def make_desired_state(
     """A good desired state of party 1, with changes of top-level fields."""
 
     def make(**changes: object) -> dict[str, Any]:
-        certificate = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
         state: dict[str, Any] = {
             "terms": terms.as_json(),
             "signatures": [sign_terms(terms, i, organization_keys[i]).model_dump() for i in range(1, N + 1)],
             "party": 1,
             "attempt": 1,
             "peers": [
-                {"index": i, "host": "127.0.0.1", "peerPort": 17000 + 10 * i + 1, "certificate": certificate}
+                {"index": i, "host": "127.0.0.1", "peerPort": 17001 + 10 * i, "attestPort": 17000 + 10 * i}
                 for i in range(1, N + 1)
             ],
             "enrolments": [enrolment.model_dump() for enrolment in enrolments],

@@ -158,7 +158,7 @@ def test_the_desired_state_reads_back(make_desired_state: MakeState) -> None:
 
 def test_who_is_missing_is_known_while_others_are_being_started(make_desired_state: MakeState) -> None:
     raw = make_desired_state()
-    raw["peers"][1]["certificate"] = None
+    raw["peers"][1]["attestPort"] = None
     raw["peers"].pop()
     raw["enrolments"] = raw["enrolments"][1:]
     assert parse_desired_state(raw).missing() == (1, 2, 4)
@@ -182,7 +182,13 @@ def test_what_a_node_cannot_start_from_is_refused_in_one_line(make_desired_state
     wrong = make()["enrolments"]
     wrong[0]["identity_key"] = "00" * 32
     assert "enrolment of party 1" in refused(make(enrolments=wrong))
-    for field, value in (("host", "a b"), ("peerPort", 0), ("peerPort", 65536), ("certificate", "PRIVATE")):
+    for field, value in (
+        ("host", "a b"),
+        ("peerPort", 0),
+        ("peerPort", 65536),
+        ("attestPort", 0),
+        ("certificate", "PRIVATE"),
+    ):
         peers = make()["peers"]
         peers[2][field] = value
         assert f"peers[2].{field}" in refused(make(peers=peers))

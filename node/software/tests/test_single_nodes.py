@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import time
+from base64 import b64decode
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,6 @@ from dkg_api.signatures import public_bytes
 from dkg_node.protocols.session import Group
 from dkg_node.sealing.files import write_atomic
 from dkg_node.testing.commands import base_port, program
-from dkg_node.transport.tls import TlsIdentity
 from dkg_node_software import agreement
 from dkg_node_software.measure import measure
 
@@ -39,16 +39,16 @@ class Scene:
     base: int
     register: Register
     identities: dict[int, bytes]
-    certificates: dict[int, str]
+    documents: dict[int, bytes]
 
     def state(self, party: int, **changes: object) -> dict[str, Any]:
         agreed = self.agreed
         peers = [
-            {"index": i, "host": HOST, "peerPort": self.port(i), "certificate": self.certificates.get(i)}
-            for i in GROUP.roles
+            {"index": i, "host": HOST, "peerPort": self.port(i), "attestPort": self.port(i) - 1} for i in GROUP.roles
         ]
         enrolments = [
-            enrol(agreed.terms.digest, i, key, agreed.keys[i]).model_dump() for i, key in self.identities.items()
+            enrol(agreed.terms.digest, i, key, agreed.keys[i], self.documents.get(i)).model_dump()
+            for i, key in self.identities.items()
         ]
         value = {
             "terms": agreed.terms.as_json(),
@@ -69,11 +69,12 @@ class Scene:
         write_atomic(path, json.dumps(state).encode())
         return path
 
-    def start(self, party: int) -> subprocess.Popen[str]:
+    def start(self, party: int, port: int | None = None) -> subprocess.Popen[str]:
         """Start a node with an incomplete state; note what it publishes of itself."""
         path = self.write(party, self.state(party, enrolments=[]))
         arguments = ["--desired-state", str(path), "--control", str(self.home / f"{party}.sock")]
-        command = [program("dkg-software"), "node", *arguments, "--listen", f"{HOST}:{self.port(party)}"]
+        listen = ["--listen", f"{HOST}:{port or self.port(party)}", "--attest-listen", f"{HOST}:{self.port(party) - 1}"]
+        command = [program("dkg-software"), "node", *arguments, *listen]
         node = self.register(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
         identity = path.with_name("identity.json")
         while not identity.exists():
@@ -81,7 +82,7 @@ class Scene:
             time.sleep(0.02)
         published = json.loads(identity.read_bytes())
         self.identities[party] = bytes.fromhex(published["identity_key"])
-        self.certificates[party] = published["certificate"]
+        self.documents[party] = b64decode(published["document"])
         return node
 
 
@@ -93,10 +94,9 @@ def scene(
     pace = agreement.Pace(start_grace=50, round_timeout=50, min_rate=10**10, min_speed=10**6)
     agreed = agreement.agree("test", GROUP, [measure()], pace, None)
     identities = {i: public_bytes(Ed25519PrivateKey.from_private_bytes(bytes([i]) * 32)) for i in GROUP.roles}
-    certificates = {i: TlsIdentity.fresh(i, datetime.now(UTC)).certificate for i in GROUP.roles}
     home = tmp_path_factory.mktemp("n")
     assert tmp_path.exists()
-    return Scene(home, agreed, base_port(4), started, identities, certificates)
+    return Scene(home, agreed, base_port(4), started, identities, {})
 
 
 def ended(node: subprocess.Popen[str], code: int, *words: str) -> None:
@@ -117,13 +117,13 @@ def test_unreachable_peers_are_named_when_the_deadline_comes(scene: Scene) -> No
     assert not (scene.home / "1" / "share.sealed").exists()
 
 
-def test_a_peer_with_another_certificate_is_not_let_in(scene: Scene) -> None:
+def test_a_party_enrolled_with_another_document_than_its_own_stops_and_is_not_let_in(scene: Scene) -> None:
     nodes = {party: scene.start(party) for party in (1, 2)}
-    scene.write(2, scene.state(2))
-    scene.certificates[2] = TlsIdentity.fresh(2, datetime.now(UTC)).certificate
-    scene.write(1, scene.state(1))
+    scene.documents[2] = scene.documents[1]
+    for party in (1, 2):
+        scene.write(party, scene.state(party))
+    ended(nodes[2], 1, "enrol this party's identity key")
     ended(nodes[1], 3, "parties [2, 3, 4] could not be reached")
-    ended(nodes[2], 3, "parties [1, 3, 4] could not be reached", "certificate")
 
 
 def test_a_node_that_ran_before_does_not_begin_again_in_the_middle(scene: Scene) -> None:
@@ -141,10 +141,8 @@ def test_a_busy_port_ends_the_node_in_one_line(scene: Scene) -> None:
     while not (scene.home / "1" / "transcript.jsonl").exists():
         assert first.poll() is None
         time.sleep(0.02)
-    path = scene.write(3, scene.state(3))
-    arguments = ["--desired-state", str(path), "--control", str(scene.home / "3.sock")]
-    command = [program("dkg-software"), "node", *arguments, "--listen", f"{HOST}:{scene.port(1)}"]
-    second = scene.register(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+    second = scene.start(3, port=scene.port(1))
+    scene.write(3, scene.state(3))
     ended(second, 4, str(scene.port(1)))
 
 
@@ -152,7 +150,7 @@ def test_terms_whose_plan_outlasts_the_deadline_start_nothing(scene: Scene, monk
     monkeypatch.setattr(agreement, "SLACK", timedelta(seconds=-2))
     pace = agreement.Pace(start_grace=50, round_timeout=50, min_rate=10**10, min_speed=10**6)
     short = agreement.agree("test", GROUP, [measure()], pace, None)
-    late = Scene(scene.home, short, scene.base, scene.register, scene.identities, scene.certificates)
+    late = Scene(scene.home, short, scene.base, scene.register, scene.identities, scene.documents)
     node = late.start(1)
     late.write(1, late.state(1))
     ended(node, 2, "choose a later deadline in the terms")

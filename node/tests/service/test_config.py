@@ -16,16 +16,16 @@ from dkg_node.errors import UsageError
 from dkg_node.service.config import read_state, settled
 
 N = 4
-PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+OWN = public_bytes(Ed25519PrivateKey.from_private_bytes(bytes([101]) * 32))
 State = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
 def state(organization_keys: dict[int, Ed25519PrivateKey], terms_json: dict[str, Any]) -> State:
-    """A desired state of party 1; complete when ``certificates`` is true."""
+    """A desired state of party 1; complete when ``addresses`` is true."""
     terms = parse_terms(terms_json)
 
-    def make(*, certificates: bool, attempt: int = 1) -> dict[str, Any]:
+    def make(*, addresses: bool, attempt: int = 1) -> dict[str, Any]:
         keys = {i: Ed25519PrivateKey.from_private_bytes(bytes([100 + i]) * 32) for i in organization_keys}
         return {
             "terms": terms.as_json(),
@@ -37,7 +37,7 @@ def state(organization_keys: dict[int, Ed25519PrivateKey], terms_json: dict[str,
                     "index": i,
                     "host": "127.0.0.1",
                     "peerPort": 17001 + 10 * i,
-                    "certificate": PEM if certificates else None,
+                    "attestPort": 17000 + 10 * i if addresses else None,
                 }
                 for i in organization_keys
             ],
@@ -72,7 +72,7 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 
 def test_terms_that_one_organisation_did_not_sign_are_refused_and_it_is_named(tmp_path: Path, state: State) -> None:
     path = tmp_path / "desired-state.json"
-    value = state(certificates=True)
+    value = state(addresses=True)
     write(path, {**value, "signatures": value["signatures"][:-1]})
     with pytest.raises(UsageError, match="Organisation 4"):
         read_state(path)
@@ -80,23 +80,42 @@ def test_terms_that_one_organisation_did_not_sign_are_refused_and_it_is_named(tm
 
 def test_a_change_between_the_first_reading_and_the_watching_is_seen(tmp_path: Path, state: State) -> None:
     path = tmp_path / "desired-state.json"
-    write(path, state(certificates=False))
+    write(path, state(addresses=False))
     first = read_state(path)
-    write(path, state(certificates=True))
-    found = asyncio.run(asyncio.wait_for(settled(path, first), 30))
+    write(path, state(addresses=True))
+    found = asyncio.run(asyncio.wait_for(settled(path, first, OWN), 30))
     assert found.missing() == ()
 
 
 def test_unusable_versions_and_those_of_another_attempt_are_passed_over(tmp_path: Path, state: State) -> None:
     path = tmp_path / "desired-state.json"
-    write(path, state(certificates=False))
+    write(path, state(addresses=False))
     first = read_state(path)
 
     async def scene() -> int:
-        waiting = asyncio.create_task(settled(path, first))
-        for value in ("{", state(certificates=True, attempt=2), state(certificates=True)):
+        waiting = asyncio.create_task(settled(path, first, OWN))
+        for value in ("{", state(addresses=True, attempt=2), state(addresses=True)):
             await asyncio.sleep(0.25)
             write(path, value)
         return (await asyncio.wait_for(waiting, 30)).attempt
 
     assert asyncio.run(scene()) == 1
+
+
+def test_a_party_that_lost_its_disk_waits_until_its_new_key_is_enrolled(tmp_path: Path, state: State) -> None:
+    path = tmp_path / "desired-state.json"
+    value = state(addresses=True)
+    write(path, value)
+    first = read_state(path)
+    new = public_bytes(Ed25519PrivateKey.generate())
+
+    async def scene() -> int:
+        waiting = asyncio.create_task(settled(path, first, new))
+        await asyncio.sleep(0.25)
+        assert not waiting.done()
+        organization = Ed25519PrivateKey.from_private_bytes(bytes([1]) * 32)
+        more = enrol(first.terms.digest, 1, new, organization).model_dump()
+        write(path, {**value, "enrolments": [*value["enrolments"], more]})
+        return len((await asyncio.wait_for(waiting, 30)).enrolments)
+
+    assert asyncio.run(scene()) == N + 1

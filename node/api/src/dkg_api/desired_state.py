@@ -28,13 +28,14 @@ class DesiredStateError(DocumentError):
 
 
 class PeerEntry(CamelModel):
-    """Where a party listens and which certificate it shows. Courier data: only the enrolments make it trusted."""
+    """Where a party listens. Courier data: only evidence and enrolments make it trusted."""
 
     index: int = Field(description="role number")
     host: Host = Field(description="name or address")
     peer_port: Port = Field(description="TCP port of the peer service")
+    attest_port: Port | None = Field(default=None, description="TCP port of the handshakes; null: not known yet")
     certificate: Pem | None = Field(
-        default=None, description="PEM of the one certificate it shows; null: not known yet"
+        default=None, description="PEM of a certificate; not looked at: handshakes find out what a party shows"
     )
 
 
@@ -74,9 +75,9 @@ class DesiredState(CamelModel):
         return next((peer for peer in self.peers if peer.index == index), None)
 
     def missing(self) -> tuple[int, ...]:
-        """Parties that can't be talked to yet: no address, no certificate or no enrolled key."""
+        """Parties that can't be talked to yet: no address or no enrolled key."""
         keyring = self.keyring
-        known = {peer.index for peer in self.peers if peer.certificate is not None}
+        known = {peer.index for peer in self.peers if peer.attest_port is not None}
         return tuple(i for i in range(1, self.terms.n + 1) if i not in known or i in keyring.missing())
 
     def as_json(self) -> dict[str, object]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from base64 import b64decode
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ from dkg_node_software.agreement import ATTEMPT, Agreement, Pace, agree
 from dkg_node_software.display import Display
 from dkg_node_software.layout import Layout
 from dkg_node_software.measure import measure
-from dkg_node_software.preflight import peer_port
+from dkg_node_software.preflight import attest_port, peer_port
 from dkg_node_software.processes import Processes, Start
 from dkg_node_software.selfcheck import self_check
 
@@ -94,7 +95,8 @@ async def _prepare(wish: Wish) -> Run:
     for line in (*agreement.terms.notices, "DEVELOPMENT SEALING", *seeded, f"terms {agreement.terms.digest.hex()}"):
         display.say(line)
     listen = {party: f"{HOST}:{peer_port(wish.base_port, party)}" for party in group.roles}
-    processes = Processes(Start(layout, listen, wish.keep, wish.seed, wish.adversaries))
+    attest = {party: f"{HOST}:{attest_port(wish.base_port, party)}" for party in group.roles}
+    processes = Processes(Start(layout, listen, attest, wish.keep, wish.seed, wish.adversaries))
     return Run(wish, layout, group, agreement, processes, display)
 
 
@@ -111,17 +113,22 @@ async def _start(run: Run) -> dict[int, ControlClient]:
     """Start all nodes, enrol the identities they made, tell everybody about everybody."""
     agreement, parties = run.agreement, list(run.group.roles)
     peers: list[dict[str, object]] = [
-        {"index": party, "host": HOST, "peerPort": peer_port(run.wish.base_port, party), "certificate": None}
+        {
+            "index": party, "host": HOST, "peerPort": peer_port(run.wish.base_port, party),
+            "attestPort": attest_port(run.wish.base_port, party),
+        }
         for party in parties
-    ]
+    ]  # fmt: skip
     for party in parties:
         write_atomic(run.layout.desired_state(party), _json(_state(agreement, party, peers, [])))
         run.processes.launch(party)
     found = await asyncio.gather(*(run.processes.identity(party) for party in parties))
     keys = {party: bytes.fromhex(facts.identity_key) for party, facts in zip(parties, found, strict=True)}
-    enrolments = [enrol(agreement.terms.digest, party, key, agreement.keys[party]) for party, key in keys.items()]
-    for peer, facts in zip(peers, found, strict=True):
-        peer["certificate"] = facts.certificate
+    documents = {party: b64decode(facts.document) for party, facts in zip(parties, found, strict=True)}
+    enrolments = [
+        enrol(agreement.terms.digest, party, key, agreement.keys[party], documents[party])
+        for party, key in keys.items()
+    ]  # fmt: skip
     for party in parties:
         write_atomic(run.layout.desired_state(party), _json(_state(agreement, party, peers, enrolments)))
     return {party: ControlClient(run.processes.socket(party), key) for party, key in keys.items()}

@@ -15,6 +15,7 @@ from dkg_node.errors import AttestationError
 from dkg_node.service.build import refuse_other
 from dkg_node.service.node_main import add_options as add_node_options
 from dkg_node.service.node_main import run_node
+from dkg_node_software.root import SOFTWARE_ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from dkg_api.terms import Terms
     from dkg_node.algebra.kernel import Secret
     from dkg_node.ceremony.phases import Segment
-    from dkg_node.ceremony.ports import Entropy, Network
+    from dkg_node.ceremony.ports import Attester, Entropy, Network
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -73,6 +74,14 @@ class SoftwareBuild:
     seed: str | None = None
     adversary: str | None = None
     program: str = "dkg-software node"
+    root: bytes = SOFTWARE_ROOT
+
+    def attester(self) -> Attester:
+        """A software module with this code's measurements."""
+        from dkg_node_software.measure import measure  # noqa: PLC0415 - keeps --help quick
+        from dkg_node_software.nsm import software_attester  # noqa: PLC0415 - the same
+
+        return software_attester(measure())
 
     def check_terms(self, terms: Terms) -> None:
         """Refuse nitro terms, and releases that are not this code."""

@@ -72,11 +72,17 @@ def check_machine(params: ParameterSet, parties: int, out: Path, base_port: int)
         )
     for party in range(1, parties + 1):
         check_port(party, peer_port(base_port, party))
+        check_port(party, attest_port(base_port, party))
 
 
 def peer_port(base_port: int, party: int) -> int:
     """17000 + 10 i is the party's block; the peer port is the second of it (07, "Ports")."""
     return base_port + PORT_STEP * party + PEER_PORT
+
+
+def attest_port(base_port: int, party: int) -> int:
+    """The first port of the block."""
+    return base_port + PORT_STEP * party
 
 
 def check_port(party: int, port: int) -> None:

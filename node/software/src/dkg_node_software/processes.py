@@ -33,7 +33,8 @@ class Published(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     identity_key: Hex32
-    certificate: str
+    document: str
+    """Attestation document for the enrolment, base64."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,8 @@ class Start:
     layout: Layout
     listen: Mapping[int, str]
     """HOST:PORT by party."""
+    attest: Mapping[int, str]
+    """The same of the handshakes."""
     keep: bool
     seed: str | None
     adversaries: Mapping[int, str]
@@ -79,6 +82,7 @@ class Processes:
         command = [sys.executable, "-m", "dkg_node_software.main", "node"]
         command += ["--desired-state", str(layout.desired_state(party)), "--objects", str(layout.objects)]
         command += ["--control", str(self.socket(party)), "--listen", self.start.listen[party]]
+        command += ["--attest-listen", self.start.attest[party]]
         if not self.start.keep:
             command.append("--until-eof")
         if self.start.seed is not None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from dkg_api.terms import Terms
     from dkg_node.ceremony.phases import Segment
-    from dkg_node.ceremony.ports import Entropy, Network
+    from dkg_node.ceremony.ports import Attester, Entropy, Network
 
 
 class Build(Protocol):
@@ -20,6 +20,15 @@ class Build(Protocol):
     @property
     def program(self) -> str:
         """Name of the command, for messages."""
+        ...
+
+    @property
+    def root(self) -> bytes:
+        """SHA-256 of the one attestation root of this build."""
+        ...
+
+    def attester(self) -> Attester:
+        """Who vouches for this code."""
         ...
 
     def check_terms(self, terms: Terms) -> None:

@@ -47,10 +47,10 @@ async def states(path: Path, first: DesiredState) -> AsyncIterator[DesiredState]
             yield state
 
 
-async def settled(path: Path, first: DesiredState) -> DesiredState:
-    """The first version in which every party has an address, a certificate and an enrolled key."""
+async def settled(path: Path, first: DesiredState, own_key: bytes) -> DesiredState:
+    """The first version in which every party has an address and an enrolled key, and this party this very one."""
     async for state in states(path, first):
-        if not state.missing():
+        if not state.missing() and any(enrolment.identity_key == own_key.hex() for enrolment in state.enrolments):
             return state
     raise AssertionError("states never end")
 

@@ -7,23 +7,25 @@ import json
 import logging
 import os
 import signal
+from base64 import b64encode
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from queue import SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING
 
+from dkg_api.signatures import public_bytes
 from dkg_node.ceremony.run import run_ceremony
 from dkg_node.errors import DkgError, UsageError
 from dkg_node.sealing.files import write_atomic
 from dkg_node.service import wire
+from dkg_node.service.attested import Proof, admitted
 from dkg_node.service.command import DONE, EnvironmentFault, as_fault, exit_code_of, say_error
 from dkg_node.service.config import read_state, settled, states
 from dkg_node.service.control import ControlService, serve
 from dkg_node.service.identity import NodeIdentity, identity_key
 from dkg_node.service.status import StatusBoard
-from dkg_node.transport.tls import TlsIdentity
+from dkg_node.transport.settings import Lifetimes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,6 +51,8 @@ class NodeOptions:
     """Unix socket of the control service."""
     listen: str | None
     """HOST:PORT of the peer service; None: all addresses, the port of the party's own entry."""
+    attest_listen: str | None = None
+    """The same of the handshakes."""
 
 
 class Node:
@@ -62,7 +66,7 @@ class Node:
         build.check_terms(terms)
         options.paths.make()
         self._key = identity_key(wire.sealer(self._first, options.paths, wire.LONG_LIVED))
-        self._tls = TlsIdentity.fresh(self._first.party, now=datetime.now(UTC))
+        self._proof = Proof(build.attester(), build.root, self._key, wire.fresh_boot(), sealing=None)
         identity = NodeIdentity(self._key, self._first.keyring)
         self._board = StatusBoard(self._first.party, terms.digest, self._first.attempt, terms.notices)
         self._control = ControlService(self._board, identity, options.paths.artefacts)
@@ -106,7 +110,7 @@ class Node:
             "party": self._first.party,
             "terms_digest": self._first.terms.digest.hex(),
             "identity_key": identity.public.hex(),
-            "certificate": self._tls.certificate,
+            "document": b64encode(self._proof.enrolment_document(self._first)).decode(),
             "pid": os.getpid(),
         }
         write_atomic(self._options.paths.home / "identity.json", json.dumps(facts, indent=1).encode())
@@ -138,12 +142,16 @@ class Node:
     async def _ceremony(self) -> None:
         """From the first desired state to the end of the process."""
         self._board.show("waiting", "enrolment")
-        state = await settled(self._options.desired_state, self._first)
+        state = await settled(self._options.desired_state, self._first, public_bytes(self._key))
         self._board.show("waiting", "connecting")
+        appraiser = self._proof.appraiser(state)
+        state = admitted(state, appraiser)
         work = wire.work_of(state)
         own = state.peer(state.party)
         listen = self._options.listen or f"0.0.0.0:{own.peer_port if own else 0}"
-        network = wire.network_of(state, work, self._tls, os.urandom(16), listen)
+        attest = self._options.attest_listen or f"0.0.0.0:{(own.attest_port if own else None) or 0}"
+        channels = self._proof.channels(state, appraiser, Lifetimes())
+        network = wire.network_of(state, work, channels, self._proof.boot, wire.Listen(listen, attest))
         await _listen(network)
         try:
             entropy = self._build.entropy(state.party)

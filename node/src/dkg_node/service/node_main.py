@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dkg_node.attestation.root import NITRO_ROOT
 from dkg_node.service.build import refuse_other
 from dkg_node.service.command import EnvironmentFault, Parser, run_command
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from dkg_api.terms import Terms
     from dkg_node.ceremony.phases import Segment
-    from dkg_node.ceremony.ports import Entropy, Network
+    from dkg_node.ceremony.ports import Attester, Entropy, Network
     from dkg_node.service.build import Build
 
 
@@ -27,6 +28,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--objects", type=Path, metavar="DIR", help="public values (default: DIR/objects)")
     parser.add_argument("--control", type=Path, metavar="SOCKET", help="control (default: DIR/control.sock)")
     parser.add_argument("--listen", metavar="HOST:PORT", help="peers (default: every address, port of FILE)")
+    parser.add_argument("--attest-listen", metavar="HOST:PORT", help="handshakes (default: the same)")
 
 
 def run_node(build: Build, options: argparse.Namespace) -> int:
@@ -40,7 +42,7 @@ def run_node(build: Build, options: argparse.Namespace) -> int:
     home = (options.home or state.parent).absolute()
     paths = Paths(home, (options.objects or home / "objects").absolute())
     control = (options.control or home / "control.sock").absolute()
-    return Node(build, NodeOptions(state, paths, control, options.listen)).run()
+    return Node(build, NodeOptions(state, paths, control, options.listen, options.attest_listen)).run()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,13 @@ class NitroBuild:
     """The production distribution. Its attestation comes with a later issue; until then it starts nothing."""
 
     program: str = "dkg-node"
+    root: bytes = NITRO_ROOT
+
+    def attester(self) -> Attester:
+        """The enclave's module."""
+        from dkg_node.attestation.nsm import NsmAttester  # noqa: PLC0415 - keeps --help quick
+
+        return NsmAttester()
 
     def check_terms(self, terms: Terms) -> None:
         """Refuse software terms always, and all others while this build can't prove its code."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
     from dkg_api.desired_state import DesiredState
     from dkg_api.terms import Terms
     from dkg_node.ceremony.ports import Entropy, Network
+    from dkg_node.service.channels import Channels
     from dkg_node.service.status import StatusBoard
-    from dkg_node.transport.tls import TlsIdentity
 
 LONG_LIVED = 0
 """The identity key is the same for every attempt."""
@@ -110,28 +111,43 @@ def work_of(state: DesiredState) -> Work:
 
 
 def peers_of(state: DesiredState) -> dict[int, Peer]:
-    """All other parties that have a certificate."""
+    """Where all other parties are: what they show is for handshakes to find out."""
     return {
-        peer.index: Peer(peer.host, peer.peer_port, peer.certificate)
+        peer.index: Peer(peer.host, peer.peer_port, attest_port=peer.attest_port)
         for peer in state.peers
-        if peer.index != state.party and peer.certificate is not None
+        if peer.index != state.party and peer.attest_port is not None
     }
 
 
-def network_of(state: DesiredState, work: Work, tls: TlsIdentity, boot: bytes, listen: str) -> PeerNetwork:
-    """The streams to all peers, not started yet. ``boot``: 16 random bytes."""
+def fresh_boot() -> Boot:
+    """This start of the party."""
+    return Boot(number=time.time_ns(), id=os.urandom(16))
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """HOST:PORT of both services of a node."""
+
+    peers: str
+    attest: str
+
+
+def network_of(state: DesiredState, work: Work, channels: Channels, boot: Boot, listen: Listen) -> PeerNetwork:
+    """The streams to all peers, not started yet. Who is pinned, handshakes decide and nothing else."""
     settings = PeerSettings(
         group=work.group,
         me=state.party,
         sid=work.sid,
-        boot=Boot(number=time.time_ns(), id=boot),
-        tls=tls,
-        listen=listen,
+        boot=boot,
+        tls=channels.shown(),
+        listen=listen.peers,
+        attest_listen=listen.attest,
+        lifetimes=channels.identities.lifetimes,
         round_timeout=work.timing.round_timeout,
         limits=Limits(),
         min_rate=work.timing.min_rate,
     )
-    return PeerNetwork(settings, peers_of(state))
+    return PeerNetwork(settings, peers_of(state), handshakes=channels)
 
 
 @dataclass(frozen=True, slots=True)

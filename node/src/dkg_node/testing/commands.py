@@ -48,7 +48,7 @@ def base_port(parties: int = 13) -> int:
     """A --base-port whose peer ports are free now."""
     for number in itertools.islice(_BLOCKS, BLOCKS):
         base = LOWEST + number % BLOCKS * BLOCK
-        if all(_is_free(base + 10 * party + 1) for party in range(1, parties + 1)):
+        if all(_is_free(base + 10 * party + at) for party in range(1, parties + 1) for at in (0, 1)):
             return base
     raise AssertionError("no free block of ports")
 

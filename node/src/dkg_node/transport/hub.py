@@ -195,7 +195,7 @@ class Hub:
             line.useful = False
             if peer is None or pin is None:
                 if role not in self._said:
-                    self.down(role, f"party {role} has no address or certificate yet: wait for the desired state")
+                    self.down(role, f"party {role} has no address or pin yet: wait for its address and evidence")
             else:
                 self._greeted.discard(role)
                 await self._guard(role, self._call(role, peer, pin))
