@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import Final
+from typing import Final, Protocol
 
 from dkg_api.canonical import CanonicalError, canonical, parse
 from dkg_api.errors import ApiError
-from dkg_api.terms import Terms
+from dkg_api.terms import Release, SealingTerms
 
 READ: Final = ("kms:DescribeKey", "kms:GetKeyPolicy", "kms:ListGrants")
 USE: Final = ("kms:Decrypt", "kms:GenerateDataKey")
@@ -34,6 +34,38 @@ KEY_ID: Final = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 Statement = dict[str, object]
 
 
+class PartySealing(Protocol):
+    """Where a party's key lives."""
+
+    @property
+    def sealing(self) -> SealingTerms:
+        """Account, region, roles."""
+        ...
+
+
+class KeyTerms(Protocol):
+    """What a key policy says, of terms or of terms that succeed them."""
+
+    @property
+    def ceremony(self) -> str:
+        """32 hex digits."""
+        ...
+
+    @property
+    def digest(self) -> bytes:
+        """32 bytes."""
+        ...
+
+    @property
+    def releases(self) -> tuple[Release, ...]:
+        """Who may use the key."""
+        ...
+
+    def party(self, index: int) -> PartySealing:
+        """KeyError for a party there is not."""
+        ...
+
+
 class KmsPolicyError(ApiError):
     """The terms describe no key policy that KMS could hold."""
 
@@ -43,7 +75,7 @@ def encryption_context(terms_digest: bytes, ceremony: str, party: int) -> dict[s
     return {"ceremony": ceremony, "party": str(party), "terms": terms_digest.hex()}
 
 
-def kms_policy(terms: Terms, party: int) -> str:
+def kms_policy(terms: KeyTerms, party: int) -> str:
     """The policy of the party's key as canonical JSON.
 
     KeyError for a party there is not, KmsPolicyError for a role that is no role's name.
@@ -85,7 +117,7 @@ def same_policy(expected: str, found: str) -> bool:
         return False
 
 
-def key_arn_problem(arn: str, terms: Terms, party: int) -> str | None:
+def key_arn_problem(arn: str, terms: KeyTerms, party: int) -> str | None:
     """Why this can't be the ARN of the party's key under these terms; None if it can."""
     sealing = terms.party(party).sealing
     prefix = f"arn:{sealing.partition}:kms:{sealing.region}:{sealing.account}:key/"

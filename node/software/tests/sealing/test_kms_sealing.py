@@ -180,6 +180,10 @@ def test_erasing_leaves_no_version(sealer: KmsSealer, store: BlobStore) -> None:
     assert not [name for name in store.left() if "checkpoint-1" in name]
     mine.erase_all("checkpoint")
     assert store.names() == ("share",)
+    mine.set_aside("share", 3)
+    mine.set_aside("share", 4)
+    assert not mine.has("share")
+    assert store.names() == ("share.set-aside-3",)
 
 
 # --- what the enclave reads about its key -----------------------------------------------------------------------------

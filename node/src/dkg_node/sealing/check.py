@@ -8,11 +8,11 @@ from dkg_node.sealing.readback import read_back
 from dkg_node.sealing.reasons import Reason, SealingRefusal
 
 if TYPE_CHECKING:
-    from dkg_api.terms import Terms
+    from dkg_api.kms_policy import KeyTerms
     from dkg_node.sealing.sealer import KmsSealer
 
 
-def unseal_check(sealer: KmsSealer, terms: Terms, name: str, epoch: int, newest: str | None) -> None:
+def unseal_check(sealer: KmsSealer, terms: KeyTerms, name: str, epoch: int, newest: str | None) -> None:
     """Read the key back, then open a vector of shares and let it go again. SealingRefusal with the first reason.
 
     ``newest``: SHA-256 in hex of the blob that the party sealed last, as its peers or its transcript have it; None when

@@ -15,7 +15,7 @@ from dkg_node.sealing.aws import call
 from dkg_node.sealing.reasons import Reason, SealingRefusal
 
 if TYPE_CHECKING:
-    from dkg_api.terms import Terms
+    from dkg_api.kms_policy import KeyTerms
     from dkg_node.sealing.kms import KmsApi
 
 KIND: Final = {
@@ -27,7 +27,7 @@ KIND: Final = {
 }
 
 
-def read_back(api: KmsApi, key_arn: str, terms: Terms, party: int) -> bytes:
+def read_back(api: KmsApi, key_arn: str, terms: KeyTerms, party: int) -> bytes:
     """SHA-256(ARN | policy) of a key that is as the terms want it, 32 bytes. SealingRefusal for any other key."""
     problem = key_arn_problem(key_arn, terms, party)
     if problem is not None:

@@ -26,6 +26,7 @@ class Reason(Enum):
     TERMS = "terms", "start under the terms that the key was made for: it serves others"
     GRANTS = "grants", "make a key without grants: a grant goes past the policy"
     ORDER = "order", "get an order that the organisation signed for this party under these terms"
+    RESEAL = "reseal", "hand over between enclaves of one party whose releases the two terms list"
     NOT_EMPTY = "not_empty", "delete what is left by hand: the store still holds objects of the party"
 
     def __init__(self, code: str, advice: str) -> None:

@@ -1,0 +1,154 @@
+"""Stores: whole or not there, nothing outside their place, every version found."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Mapping
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+
+from dkg_node.sealing.reasons import Reason, SealingRefusal
+from dkg_node.sealing.stores import DirectoryBlobs, S3Blobs
+
+OWNER = "000000000000"
+
+
+class FakeS3:
+    """A versioned bucket that answers lists in pages of two."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[str, str, bytes | None]] = []
+        self.count = 0
+        self.owners: set[str] = set()
+        self.failing: Exception | None = None
+
+    def _met(self, request: Mapping[str, Any]) -> None:
+        self.owners.add(request["ExpectedBucketOwner"])
+        if self.failing is not None:
+            raise self.failing
+
+    def put_object(self, **request: Any) -> dict[str, Any]:  # noqa: ANN401 - an API's request
+        self._met(request)
+        self.count += 1
+        self.rows.insert(0, (request["Key"], f"v{self.count}", request["Body"]))
+        return {}
+
+    def get_object(self, **request: Any) -> dict[str, Any]:  # noqa: ANN401 - the same
+        self._met(request)
+        body = next((body for key, _, body in self.rows if key == request["Key"]), None)
+        if body is None:
+            raise ClientError({"Error": {"Code": "NoSuchKey"}}, "GetObject")
+        return {"Body": BytesIO(body)}
+
+    def delete_object(self, **request: Any) -> dict[str, Any]:  # noqa: ANN401 - the same
+        self._met(request)
+        wanted = (request["Key"], request["VersionId"])
+        self.rows = [row for row in self.rows if row[:2] != wanted]
+        return {}
+
+    def list_object_versions(self, **request: Any) -> dict[str, Any]:  # noqa: ANN401 - the same
+        self._met(request)
+        found = sorted(
+            (row for row in self.rows if row[0].startswith(request["Prefix"])), key=lambda row: row[0]
+        )  # fmt: skip
+        start = int(request.get("VersionIdMarker") or 0)
+        page = found[start : start + 2]
+        latest = {key: next(version for k, version, _ in self.rows if k == key) for key, _, _ in found}
+        rows = [
+            ({"Key": key, "VersionId": version, "IsLatest": latest[key] == version}, body)
+            for key, version, body in page
+        ]
+        answer: dict[str, Any] = {
+            "Versions": [row for row, body in rows if body is not None],
+            "DeleteMarkers": [row for row, body in rows if body is None],
+        }
+        if start + 2 < len(found):
+            answer |= {"IsTruncated": True, "NextKeyMarker": "k", "NextVersionIdMarker": str(start + 2)}
+        return answer
+
+
+@pytest.fixture
+def s3() -> FakeS3:
+    return FakeS3()
+
+
+@pytest.fixture
+def blobs(s3: FakeS3) -> S3Blobs:
+    return S3Blobs(s3, "bucket", "7/", OWNER)
+
+
+def test_the_last_of_many_versions_is_read_and_all_pages_are_listed(s3: FakeS3, blobs: S3Blobs) -> None:
+    for name in ("a", "b", "c"):
+        for body in (b"1", b"2"):
+            blobs.put(name, body)
+    assert blobs.get("b") == b"2"
+    assert blobs.names() == ("a", "b", "c")
+    assert len(blobs.left()) == 6
+    assert s3.owners == {OWNER}
+
+
+def test_erasing_takes_the_object_of_exactly_that_name(blobs: S3Blobs) -> None:
+    blobs.put("share", b"1")
+    blobs.put("share", b"2")
+    blobs.put("share-2", b"3")
+    blobs.erase("share")
+    assert blobs.left() == ("7/share-2 version v3",)
+
+
+def test_what_only_looks_deleted_is_left_until_it_is_cleared(s3: FakeS3, blobs: S3Blobs) -> None:
+    blobs.put("share", b"1")
+    s3.rows.insert(0, ("7/share", "v9", None))
+    s3.rows.insert(0, ("8/share", "v10", b"of another party"))
+    assert blobs.names() == ()
+    assert len(blobs.left()) == 2
+    assert blobs.clear() == 2
+    assert blobs.left() == ()
+    assert s3.rows == [("8/share", "v10", b"of another party")]
+
+
+def test_an_absent_object_is_none_and_an_unreachable_store_is_not(s3: FakeS3, blobs: S3Blobs) -> None:
+    assert blobs.get("share") is None
+    for failure in (EndpointConnectionError(endpoint_url="x"), ClientError({"Error": {"Code": "AccessDenied"}}, "x")):
+        s3.failing = failure
+        with pytest.raises(SealingRefusal):
+            blobs.get("share")
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden", "A", "x" * 200, "a\0"])
+def test_a_name_that_could_lead_elsewhere_is_a_mistake(blobs: S3Blobs, tmp_path: Path, name: str) -> None:
+    for store in (blobs, DirectoryBlobs(tmp_path)):
+        with pytest.raises(ValueError, match="lower-case"):
+            store.put(name, b"x")
+
+
+def test_files_are_their_owners_only_and_replaced_as_a_whole(tmp_path: Path) -> None:
+    store = DirectoryBlobs(tmp_path)
+    store.put("share", b"1")
+    store.put("share", b"2")
+    assert store.get("share") == b"2"
+    assert stat.S_IMODE(store.path("share").stat().st_mode) == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == ["share.sealed"]
+
+
+def test_what_a_directory_still_holds_includes_unfinished_and_set_aside(tmp_path: Path) -> None:
+    store = DirectoryBlobs(tmp_path)
+    store.put("share", b"1")
+    for name in (".share.sealed.tmp1", "share.sealed.set-aside-3"):
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "node.log").write_bytes(b"x")
+    assert store.names() == ("share",)
+    assert len(store.left()) == 3
+    assert store.clear() == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["node.log"]
+
+
+def test_a_directory_that_is_gone_has_its_reason(tmp_path: Path) -> None:
+    store = DirectoryBlobs(tmp_path / "gone")
+    assert store.get("share") is None
+    with pytest.raises(SealingRefusal) as refusal:
+        store.put("share", b"x")
+    assert refusal.value.reason is Reason.STORE
