@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 from dkg_api.canonical import canonical
@@ -74,9 +74,12 @@ def parse_certificate(source: bytes | str | Mapping[str, object]) -> Certificate
     return parse_model(Certificate, source, "certificate", CertificateError)
 
 
-def verify_certificate(certificate: Certificate, terms: Terms) -> tuple[str, ...]:
+def verify_certificate(
+    certificate: Certificate, terms: Terms, appraise: Callable[[Enrolment], object] | None = None
+) -> tuple[str, ...]:
     """Reasons why the certificate proves nothing under these terms; empty if it is good. Pure.
 
+    ``appraise``: judges an enrolment's attestation document, for callers that have a root; raises EnrolmentError.
     Not looked at: whether the terms are signed by all (``missing_organizations``), and the files the digests name.
     """
     if certificate.terms_digest != terms.digest.hex():
@@ -90,7 +93,7 @@ def verify_certificate(certificate: Certificate, terms: Terms) -> tuple[str, ...
         problems.append("it certifies no key: digests is empty")
     if certificate.self_check is not None and not certificate.self_check.passed:
         problems.append("the self-check did not pass")
-    problems += _signature_problems(certificate, terms)
+    problems += _signature_problems(certificate, terms, appraise)
     return tuple(problems)
 
 
@@ -98,9 +101,11 @@ def _known_sid(sid: str, terms: Terms) -> bool:
     return any(session_id(terms.digest, attempt).hex() == sid for attempt in range(1, LAST_ATTEMPT + 1))
 
 
-def _signature_problems(certificate: Certificate, terms: Terms) -> list[str]:
+def _signature_problems(
+    certificate: Certificate, terms: Terms, appraise: Callable[[Enrolment], object] | None
+) -> list[str]:
     try:
-        keyring = Keyring.of(terms, certificate.enrolments)
+        keyring = Keyring.of(terms, certificate.enrolments, appraise)
     except EnrolmentError as error:
         return [str(error)]
     problems, content, signed = [], certificate.content(), set()

@@ -13,7 +13,8 @@ from dkg_node.attestation.binding import ChannelKey
 from dkg_node.attestation.handshake import Speaker
 from dkg_node.attestation.obstacles import ChannelRefused
 from dkg_node.errors import AttestationError
-from dkg_node.service.channels import Boots, Channels, Identities, milliseconds
+from dkg_node.service.channels import Boots, Channels, Identities
+from dkg_node.service.clock import milliseconds
 from dkg_node.transport.settings import Lifetimes
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from dkg_node.attestation.handshake import Dialer, Listener, Speaker
 from dkg_node.attestation.messages import NONCE_BYTES, refused
 from dkg_node.attestation.obstacles import ChannelRefused, Obstacle
+from dkg_node.service.clock import milliseconds
 from dkg_node.transport.attest import Reply
 from dkg_node.transport.frames import Boot
 from dkg_node.transport.settings import Lifetimes
@@ -23,11 +24,6 @@ if TYPE_CHECKING:
     from dkg_node.attestation.binding import ChannelKey
     from dkg_node.attestation.handshake import Agreed, Step
     from dkg_node.protocols.session import Role
-
-
-def milliseconds() -> int:
-    """Of this machine's clock, since 1970."""
-    return time.time_ns() // 1_000_000
 
 
 @dataclass(slots=True)

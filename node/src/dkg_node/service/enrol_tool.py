@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from dkg_node.attestation.document import read_document
 from dkg_node.attestation.reasons import Reason, Refusal
 from dkg_node.errors import UsageError
 from dkg_node.sealing.files import write_atomic
+from dkg_node.service.clock import milliseconds
 from dkg_node.service.command import DONE
 from dkg_node.service.evidence_tool import instant_of
 from dkg_node.service.key_tool import load_key
@@ -53,8 +53,7 @@ def run(options: argparse.Namespace) -> int:
         enrolment = enrol(terms.digest, options.party, identity, key, document, options.key_arn)
     except ApiError as error:
         raise UsageError(str(error)) from None
-    now = time.time_ns() // 1_000_000
-    TermsAppraiser(terms, LONG_LIVED, options.edition.root).enrolment(enrolment, now)
+    TermsAppraiser(terms, LONG_LIVED, options.edition.root).enrolment(enrolment, milliseconds())
     write_atomic(options.out, json.dumps(enrolment.model_dump(mode="json"), indent=1).encode() + b"\n")
     lines = [*terms.notices, f"identity key {identity.hex()}", f"document made {instant_of(made)}"]
     sys.stdout.write("\n".join(lines) + "\n")

@@ -10,17 +10,23 @@ from pydantic import ValidationError
 
 from dkg_api.canonical import parse
 from dkg_api.certificate import CertificateError, parse_certificate, verify_certificate
+from dkg_api.enrolment import EnrolmentError
 from dkg_api.errors import ApiError
 from dkg_api.signatures import TermsSignature, missing_organizations
 from dkg_api.terms import Terms, TermsError, parse_terms
 from dkg_api.transcript import verify_lines
+from dkg_node.attestation.appraiser import LONG_LIVED, TermsAppraiser
+from dkg_node.attestation.obstacles import ChannelRefused
 from dkg_node.errors import UsageError
+from dkg_node.service.clock import milliseconds
 from dkg_node.service.command import NegativeVerdict
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from dkg_api.certificate import Certificate
+    from dkg_api.enrolment import Enrolment
 
 BLOCK = 1 << 20
 SUFFIX = ".bin"
@@ -68,13 +74,18 @@ def read_signed_terms(path: Path) -> Terms:
     return terms
 
 
-def verify_output(out: Path, terms: Terms) -> Verdict:
-    """Check certificate, public files and transcripts in the layout of OUT against signed terms."""
+def verify_output(out: Path, terms: Terms, root: bytes) -> Verdict:
+    """Check certificate, public files and transcripts in the layout of OUT against signed terms.
+
+    ``root``: SHA-256 of the build's attestation root. Enrolments are judged at their documents' own times.
+    """
     try:
         certificate = parse_certificate(read_file(out / "certificate.json", "certificate"))
     except CertificateError as error:
         return Verdict((), (f"certificate.json: {error}",))
-    problems = [f"certificate.json: {problem}" for problem in verify_certificate(certificate, terms)]
+    problems = [
+        f"certificate.json: {problem}" for problem in verify_certificate(certificate, terms, judge(terms, root))
+    ]
     problems += _file_problems(out / "public", certificate)
     transcripts = sorted((out / "transcript").glob("*.jsonl"))
     if len(transcripts) < terms.n - terms.threshold:
@@ -85,10 +96,24 @@ def verify_output(out: Path, terms: Terms) -> Verdict:
     checked = (
         f"terms {terms.digest.hex()} signed by all {terms.n} organisations",
         f"certificate signed by {len(certificate.signatures)} parties",
+        f"{len(certificate.enrolments)} enrolments, their attestation documents at their own times",
         *(f"public/{name}{SUFFIX} sha256 {digest}" for name, digest in sorted(certificate.digests.items())),
         f"{len(transcripts)} transcript chains",
     )
     return Verdict(checked, tuple(problems))
+
+
+def judge(terms: Terms, root: bytes) -> Callable[[Enrolment], None]:
+    """What ``verify_certificate`` asks about an enrolment: whether its document shows an enclave of these terms."""
+    appraiser = TermsAppraiser(terms, LONG_LIVED, root)
+
+    def appraise(enrolment: Enrolment) -> None:
+        try:
+            appraiser.enrolment(enrolment, milliseconds())
+        except ChannelRefused as refusal:
+            raise EnrolmentError(f"enrolment of party {enrolment.party}: {refusal}") from None
+
+    return appraise
 
 
 def _file_problems(public: Path, certificate: Certificate) -> list[str]:

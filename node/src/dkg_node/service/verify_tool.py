@@ -13,8 +13,6 @@ from dkg_node.service.verify import read_signed_terms, verify_output
 if TYPE_CHECKING:
     import argparse
 
-EVIDENCE = "attestation documents can't be judged by this version: use a later one for the whole verdict"
-
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of `verify`."""
@@ -26,8 +24,8 @@ def run(options: argparse.Namespace) -> int:
     """Print what was checked; NegativeVerdict with the first problem."""
     terms = read_signed_terms(options.out / "terms.json")
     options.edition.check(terms.attestation, "verify")
-    verdict = verify_output(options.out, terms)
-    problems = [*verdict.problems, *([EVIDENCE] if terms.attestation == "nitro" else [])]
+    verdict = verify_output(options.out, terms, options.edition.root)
+    problems = verdict.problems
     if options.json:
         valid = not problems
         fields = {"valid": valid, "notices": terms.notices, "checked": verdict.checked, "problems": problems}
