@@ -23,7 +23,8 @@ from dkg_api.party_certificate import host_name
 from dkg_node.errors import AttestationError
 from dkg_node.testing.world import World, ask, until
 from dkg_node.transport.frames import Address, Boot, Frame, Greeting, Kind, encode_greeting, encode_header, wrap
-from dkg_node.transport.network import Peer
+from dkg_node.transport.hub import _age
+from dkg_node.transport.network import NetworkThread, Peer
 from dkg_node.transport.tls import Pin, TlsIdentity, admit, client_credentials, server_credentials
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -39,6 +40,7 @@ def certificate(
     names: list[str] | None = None,
     key: SigningKey | None = None,
     issuer: ec.EllipticCurvePrivateKey | None = None,
+    issued_by: int | None = None,
 ) -> tuple[str, str]:
     """A certificate with one thing wrong, and its key, as PEM."""
     own = key or ec.generate_private_key(ec.SECP256R1())
@@ -47,7 +49,7 @@ def certificate(
     builder = (
         x509.CertificateBuilder()
         .subject_name(name)
-        .issuer_name(name)
+        .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host_name(issued_by or role))]))
         .public_key(own.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(hours=1))
@@ -413,3 +415,37 @@ def test_a_grpc_message_over_the_limit_ends_the_stream_only(play: Play) -> None:
         assert got == {2: b"good"}, "and the party itself can still come"
 
     play(scene)
+
+
+# --- facts about gRPC that the design rests on
+
+
+def test_a_pinned_authority_would_let_in_whom_it_signs_for(thread: NetworkThread) -> None:
+    """Why Pin.of looks for CA:TRUE: gRPC itself lets a sub-certificate in."""
+    authority = ec.generate_private_key(ec.SECP256R1())
+    root, _ = certificate(1, ca=True, key=authority)
+    below, key = certificate(2, names=[host_name(1)], issuer=authority, issued_by=1)
+    assert "CA:TRUE" in refused_pin(root, role=1)
+    listener = TlsIdentity(1, below, key.encode())
+
+    async def scene() -> None:
+        own = TlsIdentity.fresh(2, datetime.now(UTC))
+        server = grpc.aio.server()
+        pair = [(listener.key, listener.certificate.encode())]
+        port = server.add_secure_port(
+            "127.0.0.1:0", grpc.ssl_server_credentials(pair, own.certificate.encode(), require_client_auth=True)
+        )
+        await server.start()
+        options = [("grpc.ssl_target_name_override", host_name(1)), ("grpc.use_local_subchannel_pool", 1)]
+        careless = client_credentials(own, Pin(1, root.encode(), b""))
+        async with grpc.aio.secure_channel(f"127.0.0.1:{port}", careless, options) as channel:
+            await asyncio.wait_for(channel.channel_ready(), 20)
+        await server.stop(None)
+
+    asyncio.run(thread.run(scene()))
+
+
+def test_a_connection_has_an_age_and_its_streams_a_grace() -> None:
+    """With the age alone, a stream that never ends would keep its connection for ever."""
+    assert dict(_age(3600.0)) == {"grpc.max_connection_age_ms": 3_600_000, "grpc.max_connection_age_grace_ms": 5_000}
+    assert _age(None) == []

@@ -17,10 +17,6 @@ from dkg_api.terms import Terms
 
 Host = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.:_-]{1,253}$")]
 Port = Annotated[int, Field(ge=1, le=65535)]
-Pem = Annotated[
-    str,
-    StringConstraints(pattern=r"^-----BEGIN CERTIFICATE-----\n[A-Za-z0-9+/=\n]{1,8192}-----END CERTIFICATE-----\n$"),
-]
 
 
 class DesiredStateError(DocumentError):
@@ -34,9 +30,6 @@ class PeerEntry(CamelModel):
     host: Host = Field(description="name or address")
     peer_port: Port = Field(description="TCP port of the peer service")
     attest_port: Port | None = Field(default=None, description="TCP port of the handshakes; null: not known yet")
-    certificate: Pem | None = Field(
-        default=None, description="PEM of a certificate; not looked at: handshakes find out what a party shows"
-    )
 
 
 class DesiredState(CamelModel):
