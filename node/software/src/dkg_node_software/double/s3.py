@@ -55,7 +55,7 @@ class MotoServices:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request that was let in."""
-        body = _body(environ)
+        body = environ["wsgi.input"].read()
         with self._lock:
             if environ["REQUEST_METHOD"] not in READS and not _is_sts(environ):
                 self._write_down(environ, body)
@@ -81,6 +81,17 @@ class MotoServices:
         line = json.dumps({"environ": saved, "body": base64.b64encode(body).decode()})
         with (self.directory / FILE).open("a") as file:
             file.write(line + "\n")
+
+
+def take_body(environ: Environ) -> None:
+    """Read the body, also of a request that will be refused: a client that can't send it would see no answer."""
+    chunked = environ.pop("HTTP_TRANSFER_ENCODING", "").lower() == "chunked"
+    text = environ.get("CONTENT_LENGTH") or "0"
+    size = MAX_BODY if chunked else int(text) if text.isdigit() else 0
+    body: bytes = environ["wsgi.input"].read(min(size, MAX_BODY))
+    environ.pop("wsgi.input_terminated", None)
+    environ["CONTENT_LENGTH"] = str(len(body))
+    environ["wsgi.input"] = BytesIO(body)
 
 
 def may_use(entry: Entry, environ: Environ) -> bool:
@@ -112,17 +123,6 @@ def denied_answer(start_response: StartResponse) -> list[bytes]:
 
 def _is_sts(environ: Mapping[str, Any]) -> bool:
     return "/sts/" in environ.get("HTTP_AUTHORIZATION", "")
-
-
-def _body(environ: Environ) -> bytes:
-    """The request's body, after which ``environ`` says how long it is, also where it came in chunks."""
-    chunked = environ.pop("HTTP_TRANSFER_ENCODING", "").lower() == "chunked"
-    text = environ.get("CONTENT_LENGTH") or "0"
-    size = MAX_BODY if chunked else int(text) if text.isdigit() else 0
-    body: bytes = environ["wsgi.input"].read(min(size, MAX_BODY))
-    environ.pop("wsgi.input_terminated", None)
-    environ["CONTENT_LENGTH"] = str(len(body))
-    return body
 
 
 def _plumbing() -> Environ:

@@ -15,12 +15,12 @@ from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from dkg_node.sealing.files import write_atomic
-from dkg_node_software.double.faults import Fault, denied
+from dkg_node_software.double.faults import Fault
 from dkg_node_software.double.keys import KeyRing
 from dkg_node_software.double.kms import Kms, jsonable, milliseconds
 from dkg_node_software.double.principals import Principals, Signed, signed_by
-from dkg_node_software.double.requests import MAX_BODY, Caller, read_body
-from dkg_node_software.double.s3 import Environ, MotoServices, StartResponse, denied_answer, may_use
+from dkg_node_software.double.requests import Caller, read_body
+from dkg_node_software.double.s3 import Environ, MotoServices, StartResponse, denied_answer, may_use, take_body
 from dkg_node_software.double.tls import make_certificates, server_context
 
 ENDPOINT_FILE: Final = "endpoint"
@@ -48,6 +48,7 @@ class Double:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """One request."""
+        take_body(environ)
         signed = signed_by(environ.get("HTTP_AUTHORIZATION", ""))
         if signed is not None and signed.service in {"s3", "sts"}:
             entry = self._principals.entry(signed.access_key)
@@ -74,10 +75,7 @@ class Double:
         if caller is None:
             raise Fault("UnrecognizedClientException", "nobody here holds this access key")
         audit |= {"userIdentity": {"arn": caller.principal.arn}, "awsRegion": caller.region}
-        length = environ.get("CONTENT_LENGTH") or "0"
-        if not length.isdigit() or int(length) > MAX_BODY:
-            raise denied("send less")
-        return self._kms.handle(operation, read_body(environ["wsgi.input"].read(int(length))), caller, audit)
+        return self._kms.handle(operation, read_body(environ["wsgi.input"].read()), caller, audit)
 
     def _write_audit(self, audit: dict[str, Any]) -> None:
         """As CloudTrail: who, what, with which document, and how it ended. Never a plaintext or a ciphertext."""
