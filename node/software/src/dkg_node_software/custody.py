@@ -44,7 +44,8 @@ class DoubleParty:
 
     def api(self, service: str, kind: str = "enclave") -> Any:  # noqa: ANN401 - boto3 makes its classes at run time
         """A client as the party's enclave, operator or break-glass role."""
-        return client(service, self.surroundings, AwsCredentials(access_key(kind, self.party), SECRET))
+        credentials = AwsCredentials(access_key(kind, self.party), SECRET)
+        return client(service, self.surroundings, lambda: credentials)
 
     def make_key(self) -> str:
         """The party's KMS key, made as its operator makes it; its ARN. SealingRefusal when the double makes none."""

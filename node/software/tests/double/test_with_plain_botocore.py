@@ -225,6 +225,10 @@ def test_re_encryption_under_an_administrators_key_is_refused(double: Running, k
     asked = {"CiphertextBlob": data_key(double, key)[1], "SourceKeyId": key, "SourceEncryptionContext": CONTEXT}
     for who in ("admin", "enclave", "operator"):
         assert code(double.client("kms", who).re_encrypt, DestinationKeyId=own, **asked) == "AccessDeniedException"
+    admin = double.client("kms", "admin")
+    blob = admin.encrypt(KeyId=own, Plaintext=b"a key of the host's")["CiphertextBlob"]
+    back = {"CiphertextBlob": blob, "DestinationKeyId": key, "DestinationEncryptionContext": CONTEXT}
+    assert code(admin.re_encrypt, **back) == "AccessDeniedException", "nor does anything else get under the key"
 
 
 def test_the_account_reaches_a_key_that_leaves_it_the_decision(double: Running) -> None:

@@ -70,7 +70,7 @@ class World:
         return Surroundings(REGION, endpoints, self.double.state / "ca.pem", path_style=True)
 
     def api(self, service: str, who: str = "enclave") -> Any:  # noqa: ANN401 - made by boto3
-        return client(service, self.surroundings, AwsCredentials(KEYS[who], "none"))
+        return client(service, self.surroundings, lambda: AwsCredentials(KEYS[who], "none"))
 
     def make_key(self, terms: Terms, party: int = 1, policy: str | None = None, **more: object) -> str:
         """As an operator makes it."""

@@ -23,6 +23,10 @@ from dkg_node.testing.aws_double import KEYS, REGION, RunningDouble
 CREDENTIALS = AwsCredentials(KEYS["enclave"], "secret-of-the-parent")
 
 
+def given() -> AwsCredentials:
+    return CREDENTIALS
+
+
 class World(Protocol):
     """See conftest."""
 
@@ -89,7 +93,7 @@ NAMES = (
 
 
 def describe(world: World, key: str) -> str:
-    kms = client("kms", world.surroundings, CREDENTIALS)
+    kms = client("kms", world.surroundings, given)
     assert kms.meta.endpoint_url == world.double.url
     assert kms.meta.region_name == REGION
     return str(kms.describe_key(KeyId=key)["KeyMetadata"]["Arn"])
@@ -168,7 +172,7 @@ def test_a_forged_kms_with_a_certificate_of_its_own_gets_no_request(
     forged = start(tmp_path / "forged")
     place = replace(world.surroundings, endpoints={"kms": forged.url, "s3": forged.url})
     with pytest.raises(SealingRefusal) as refusal:
-        call("asking", client("kms", place, CREDENTIALS).list_keys)
+        call("asking", client("kms", place, given).list_keys)
     assert refusal.value.reason is Reason.UNREACHABLE
     assert not (forged.state / "audit.jsonl").exists()
 
@@ -176,12 +180,22 @@ def test_a_forged_kms_with_a_certificate_of_its_own_gets_no_request(
 def test_amazons_roots_do_not_vouch_for_the_double(world: World) -> None:
     place = replace(world.surroundings, roots=amazon("aws", REGION).roots)
     with pytest.raises(SealingRefusal) as refusal:
-        call("asking", client("kms", place, CREDENTIALS).list_keys)
+        call("asking", client("kms", place, given).list_keys)
     assert refusal.value.reason is Reason.UNREACHABLE
 
 
+def test_credentials_are_asked_for_before_each_request(world: World, key: str) -> None:
+    """Those of the parent end after hours, and new ones come; a client lives as long as its node."""
+    current = ["enclave"]
+    kms = client("kms", world.surroundings, lambda: AwsCredentials(KEYS[current[0]], "x"))
+    assert kms.describe_key(KeyId=key)
+    current[0] = "stranger"
+    with pytest.raises(ClientError, match="AccessDenied"):
+        kms.describe_key(KeyId=key)
+
+
 def test_credentials_are_in_no_text(world: World) -> None:
-    shown = repr(CREDENTIALS) + repr(client("kms", world.surroundings, CREDENTIALS))
+    shown = repr(CREDENTIALS) + repr(client("kms", world.surroundings, given))
     assert "secret-of-the-parent" not in shown
 
 

@@ -21,7 +21,7 @@ import boto3
 import botocore.session
 from botocore.config import Config
 from botocore.configprovider import BOTOCORE_DEFAUT_SESSION_VARIABLES, ConfigValueStore, ConstantProvider
-from botocore.credentials import Credentials
+from botocore.credentials import Credentials, ReadOnlyCredentials
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.loaders import Loader
 
@@ -46,6 +46,10 @@ class AwsCredentials:
     token: str | None = field(default=None, repr=False)
 
 
+CredentialSource = Callable[[], AwsCredentials]
+"""Asked before each request: the parent's credentials live for hours, a node for longer."""
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """One region of AWS as this build reaches it."""
@@ -65,7 +69,7 @@ def amazon(partition: str, region: str) -> Surroundings:
     return Surroundings(region, endpoints, Path(str(files("dkg_node.sealing") / "amazon_roots.pem")))
 
 
-def client(service: str, surroundings: Surroundings, credentials: AwsCredentials) -> Any:  # noqa: ANN401 - boto3 makes its classes at run time; ``KmsApi`` and ``S3Api`` say what is used of them
+def client(service: str, surroundings: Surroundings, source: CredentialSource) -> Any:  # noqa: ANN401 - boto3 makes its classes at run time; ``KmsApi`` and ``S3Api`` say what is used of them
     """A boto3 client of ``kms`` or ``s3``. Make it before other threads start: the environment is empty meanwhile."""
     config = Config(
         ignore_configured_endpoint_urls=True,
@@ -77,7 +81,7 @@ def client(service: str, surroundings: Surroundings, credentials: AwsCredentials
     )
     region, url, roots = surroundings.region, surroundings.endpoints[service], str(surroundings.roots)
     with _empty_environment():
-        session = boto3.Session(botocore_session=_session(credentials))
+        session = boto3.Session(botocore_session=_session(source))
         return session.client(service, region_name=region, endpoint_url=url, verify=roots, config=config)
 
 
@@ -107,19 +111,22 @@ REFUSALS: Final = {
 """By error code of KMS and S3."""
 
 
-class _Given:
-    """In place of botocore's chain of places to look for credentials."""
+class _Given(Credentials):  # type: ignore[misc]  # botocore has no types
+    """In place of botocore's chain of places to look for credentials: those of the moment, for each request."""
 
-    def __init__(self, credentials: AwsCredentials) -> None:
-        self._credentials = Credentials(
-            credentials.access_key, credentials.secret_key, credentials.token, method="explicit"
-        )
+    def __init__(self, source: CredentialSource) -> None:
+        super().__init__("", "")
+        self._source = source
 
-    def load_credentials(self) -> Credentials:
-        return self._credentials
+    def get_frozen_credentials(self) -> ReadOnlyCredentials:
+        now = self._source()
+        return ReadOnlyCredentials(now.access_key, now.secret_key, now.token)
+
+    def load_credentials(self) -> _Given:
+        return self
 
 
-def _session(credentials: AwsCredentials) -> Any:  # noqa: ANN401 - botocore has no types
+def _session(source: CredentialSource) -> Any:  # noqa: ANN401 - botocore has no types
     """A session whose settings are botocore's defaults as constants, and which knows no file but its own models."""
     session = botocore.session.Session()
     defaults = {name: None if name in FILES else row[2] for name, row in BOTOCORE_DEFAUT_SESSION_VARIABLES.items()}
@@ -127,7 +134,7 @@ def _session(credentials: AwsCredentials) -> Any:  # noqa: ANN401 - botocore has
     session.register_component("config_store", ConfigValueStore(mapping=constants))
     own = Loader(extra_search_paths=[Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)
     session.register_component("data_loader", own)
-    session.register_component("credential_provider", _Given(credentials))
+    session.register_component("credential_provider", _Given(source))
     return session
 
 
