@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING
 
+from dkg_node.errors import UsageError
 from dkg_node.service.command import DONE
 
 if TYPE_CHECKING:
@@ -35,7 +36,10 @@ def run(options: argparse.Namespace) -> int:
     from dkg_node_software.double.server import serve  # noqa: PLC0415 - loads moto
 
     options.state.mkdir(parents=True, exist_ok=True)
-    serving = serve(options.state.absolute(), options.host, options.port)
+    try:
+        serving = serve(options.state.absolute(), options.host, options.port)
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"start with an empty --state: what lies in {options.state} is damaged") from error
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *received: _stop(serving, *received))
     if options.until_eof:

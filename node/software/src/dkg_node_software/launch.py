@@ -10,9 +10,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dkg_api.enrolment import Enrolment, enrol
+from dkg_node.attestation.appraiser import LONG_LIVED, TermsAppraiser
+from dkg_node.attestation.obstacles import ChannelRefused
 from dkg_node.errors import DkgError, QuorumLost, UsageError
 from dkg_node.protocols.session import Group
 from dkg_node.sealing.files import write_atomic
+from dkg_node.service.clock import milliseconds
 from dkg_node.service.command import DONE, ENVIRONMENT, LOST, NEGATIVE, USAGE, EnvironmentFault, NegativeVerdict
 from dkg_node.service.control_client import ControlClient
 from dkg_node.service.report_tool import lines_of
@@ -23,6 +26,7 @@ from dkg_node_software.layout import Layout
 from dkg_node_software.measure import measure
 from dkg_node_software.preflight import attest_port, peer_port
 from dkg_node_software.processes import Processes, Start
+from dkg_node_software.root import SOFTWARE_ROOT
 from dkg_node_software.selfcheck import self_check
 
 if TYPE_CHECKING:
@@ -45,6 +49,8 @@ class Ends:
     """Party -> its last words."""
     phases: dict[int, str] = field(default_factory=dict)
     codes: dict[int, int] = field(default_factory=dict)
+    unattested: dict[int, str] = field(default_factory=dict)
+    """Party -> code of what is wrong with its evidence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +81,7 @@ async def launch(wish: Wish) -> int:
         collected = await _harvest(run, clients)
         keep = wish.keep
     except DkgError:
-        report.write_failed(run.layout, run.terms, _unfinished(run))
+        report.write_failed(run.layout, run.terms, _left(run))
         raise
     finally:
         run.display.close()
@@ -131,7 +137,19 @@ async def _start(run: Run) -> dict[int, ControlClient]:
     ]  # fmt: skip
     for party in parties:
         write_atomic(run.layout.desired_state(party), _json(_state(agreement, party, peers, enrolments)))
+    _appraise(run, enrolments)
     return {party: ControlClient(run.processes.socket(party), key) for party, key in keys.items()}
+
+
+def _appraise(run: Run, enrolments: list[Enrolment]) -> None:
+    """What `enrol` would have told an honest organisation, and what all other parties find by themselves."""
+    appraiser = TermsAppraiser(run.terms, LONG_LIVED, SOFTWARE_ROOT)
+    for enrolment in enrolments:
+        try:
+            appraiser.enrolment(enrolment, milliseconds())
+        except ChannelRefused as refusal:
+            run.ends.unattested[enrolment.party] = refusal.code
+            run.display.say(f"party {enrolment.party} is refused by all others: {refusal}")
 
 
 def _state(
@@ -203,6 +221,11 @@ def _unfinished(run: Run) -> dict[int, str]:
     return {party: run.ends.phases.get(party, "start") for party in run.group.roles if party not in run.ends.done}
 
 
+def _left(run: Run) -> report.Left:
+    """Who is not among those that finished, and why."""
+    return report.Left(_unfinished(run), run.ends.unattested)
+
+
 async def _harvest(run: Run, clients: Mapping[int, ControlClient]) -> Collected:
     """Fetch what the parties that finished made; all digests must be equal."""
     for party in run.ends.stopped:
@@ -214,7 +237,7 @@ async def _finish(run: Run, collected: Collected) -> int:
     """After the run has ended: the self-check on the reconstructed key, the report, the summary."""
     say = run.display.say
     checked = await self_check(run.layout, run.terms, say)
-    written = report.write(run.layout, run.terms, collected, _unfinished(run), checked)
+    written = report.write(run.layout, run.terms, collected, _left(run), checked)
     if run.wish.keep:
         say(f"nodes keep running; end them with: dkg-software drain {run.processes.sockets}")
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import signal
 import subprocess
@@ -16,6 +17,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from dkg_api.model import Hex32
 from dkg_node.service.command import EnvironmentFault
+from dkg_node_software.modified import KIND as MODIFIED
+from dkg_node_software.modified import modified_copy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,8 +77,15 @@ class Processes:
                 stdout=log,
                 stderr=log,
                 cwd=layout.party(party),
+                env=self._environment(party),
                 start_new_session=True,
             )
+
+    def _environment(self, party: int) -> dict[str, str] | None:
+        """Ours, but for a party whose code is changed."""
+        if self.start.adversaries.get(party) != MODIFIED:
+            return None
+        return {**os.environ, "PYTHONPATH": str(modified_copy(self.start.layout.party(party)))}
 
     def _command(self, party: int) -> list[str]:
         layout = self.start.layout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dkg_api.certificate import Fault
@@ -20,10 +21,26 @@ if TYPE_CHECKING:
     from dkg_node_software.layout import Layout
 
 
-def write(
-    layout: Layout, terms: Terms, collected: Collected, unfinished: Mapping[int, str], checked: SelfCheck
-) -> Report:
-    """Write report.json. ``unfinished``: parties that did not finish, with the phase they were last seen in."""
+@dataclass(frozen=True, slots=True)
+class Left:
+    """Parties that did not take part to the end."""
+
+    unfinished: Mapping[int, str]
+    """With the phase they were last seen in."""
+    unattested: Mapping[int, str]
+    """With the code of what all others refuse in their evidence."""
+
+    def faults(self) -> list[Fault]:
+        """One for each; evidence that is refused says more than a silence that follows from it."""
+        silent = {party: phase for party, phase in self.unfinished.items() if party not in self.unattested}
+        refused = [
+            Fault(party=party, kind=code, phase="attestation") for party, code in sorted(self.unattested.items())
+        ]
+        return [*refused, *(Fault(party=party, kind="missing", phase=phase) for party, phase in sorted(silent.items()))]
+
+
+def write(layout: Layout, terms: Terms, collected: Collected, left: Left, checked: SelfCheck) -> Report:
+    """Write report.json."""
     params = parameter_set(terms.parameter_set)
     measured = collected.measured.values()
     report = Report(
@@ -38,16 +55,15 @@ def write(
         products=params.products,
         phases=merge_phases(entry.phases for entry in measured),
         per_party=tuple(entry.party for entry in measured),
-        faults=(*faults(terms.threshold, collected.measured, unfinished), *_refused(collected)),
+        faults=(*faults(terms.threshold, collected.measured, left), *_refused(collected)),
         self_check=checked,
     )
     _save(layout, report)
     return report
 
 
-def write_failed(layout: Layout, terms: Terms, unfinished: Mapping[int, str]) -> None:
+def write_failed(layout: Layout, terms: Terms, left: Left) -> None:
     """The report of a run that made no key: nothing in it that was not measured."""
-    found = tuple(Fault(party=party, kind="missing", phase=phase) for party, phase in sorted(unfinished.items()))
     report = Report(
         result="failed",
         attestation=terms.attestation,
@@ -60,7 +76,7 @@ def write_failed(layout: Layout, terms: Terms, unfinished: Mapping[int, str]) ->
         products=0,
         phases=(),
         per_party=(),
-        faults=found,
+        faults=tuple(left.faults()),
         self_check=None,
     )
     _save(layout, report)
@@ -86,12 +102,12 @@ def merge_phases(all_phases: Iterable[tuple[Phase, ...]]) -> tuple[Phase, ...]:
     return tuple(merged.values())
 
 
-def faults(threshold: int, measured: Mapping[int, Measured], unfinished: Mapping[int, str]) -> tuple[Fault, ...]:
+def faults(threshold: int, measured: Mapping[int, Measured], left: Left) -> tuple[Fault, ...]:
     """Parties that t+1 others report alike: one reporter is honest. And parties that did not finish."""
-    found = [Fault(party=party, kind="missing", phase=phase) for party, phase in sorted(unfinished.items())]
+    found = left.faults()
     for kind, name in (("wrong-share", "wrong_shares"), ("missing", "missing")):
         votes = Counter(party for entry in measured.values() for party in set(getattr(entry, name)))
-        known = {fault.party for fault in found if fault.kind == kind}
+        known = {fault.party for fault in found if fault.kind == kind} | left.unattested.keys()
         found += [
             Fault(party=party, kind=kind, phase="online")
             for party, count in sorted(votes.items())

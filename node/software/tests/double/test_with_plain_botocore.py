@@ -387,6 +387,8 @@ def test_objects_and_their_versions_are_there_after_a_restart(start: Callable[[P
     key = make_key(first, *STRICT)
     plaintext, wrapped = data_key(first, key)
     first.stop()
+    with (tmp_path / "state" / "s3.jsonl").open("a") as journal:
+        journal.write('{"environ": {"killed in the mid')
 
     second = start(tmp_path / "state")
     enclave = second.client("s3", "enclave")

@@ -25,6 +25,7 @@ MAGIC: Final = b"DKG SEALED BY KMS 1\n"
 LENGTH: Final = 2
 """Bytes of the wrapped key's length, little endian, after the first line."""
 
+Buffer = bytes | memoryview
 T = TypeVar("T")
 
 
@@ -50,7 +51,7 @@ class KmsSealer:
         self.store.put(name, blob)
         return sha256(blob).hexdigest()
 
-    def unseal(self, name: str, epoch: int, open_content: Callable[[Secret, bytes, bytes], T]) -> T:
+    def unseal(self, name: str, epoch: int, open_content: Callable[[Secret, bytes, Buffer], T]) -> T:
         """Open an object with the kernel's ``unsealed`` of its type, given key, associated data and sealed content."""
         blob = self.store.get(name)
         if blob is None:
@@ -134,10 +135,10 @@ def _object_key(key: Secret, name: str, epoch: int) -> Secret:
     return key.derive(enc("object", name, epoch))
 
 
-def _split(name: str, blob: bytes) -> tuple[bytes, bytes]:
+def _split(name: str, blob: bytes) -> tuple[bytes, memoryview]:
     """Wrapped data key and sealed content. SealingRefusal when it is no sealed object."""
     start = len(MAGIC) + LENGTH
     end = start + int.from_bytes(blob[len(MAGIC) : start], "little")
     if not blob.startswith(MAGIC) or not start < end <= len(blob):
         raise SealingRefusal(Reason.DAMAGED, f"{name} is no sealed object")
-    return blob[start:end], blob[end:]
+    return blob[start:end], memoryview(blob)[end:]  # the content may be large: no copy

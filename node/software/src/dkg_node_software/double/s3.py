@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -47,11 +48,19 @@ class MotoServices:
         """Play the journal back."""
         s3_backends.reset()  # moto's state belongs to the process: one double in each
         self._application = DomainDispatcherApplication(create_backend_app)
-        path = self.directory / FILE
-        for line in path.read_text().splitlines() if path.exists() else ():
+        for line in self._journal():
             entry = json.loads(line)
             body = base64.b64decode(entry["body"])
             self._run({**entry["environ"], **_plumbing()}, body, lambda *_: None)
+
+    def _journal(self) -> list[str]:
+        """Its lines, after cutting off one that was not finished when the double was killed: nobody got an answer."""
+        path = self.directory / FILE
+        text = path.read_text() if path.exists() else ""
+        whole, _, torn = text.rpartition("\n")
+        if torn:
+            os.truncate(path, len(text.encode()) - len(torn.encode()))
+        return whole.splitlines()
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request that was let in."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import uuid
 from collections.abc import Callable, Iterable
@@ -110,16 +111,22 @@ class Serving:
 
 
 def serve(directory: Path, host: str, port: int, clock: Callable[[], int] = milliseconds) -> Serving:
-    """Listen on (host, port), 0 for any, over the state in ``directory``; its file ``endpoint`` then has the URL."""
+    """Listen on (host, port), 0 for any, over the state in ``directory``; its file ``endpoint`` then has the URL.
+
+    OSError when the port is taken or the directory can't be written.
+    """
     make_certificates(directory, host)
-    server = make_server(
-        host,
-        port,
-        Double(directory, clock),
-        threaded=True,
-        request_handler=_Quiet,
-        ssl_context=server_context(directory),
-    )
+    application, context = Double(directory, clock), server_context(directory)
+    with socket.create_server((host, port)) as listening:  # werkzeug ends the process when it can't listen
+        server = make_server(
+            host,
+            port,
+            application,
+            threaded=True,
+            request_handler=_Quiet,
+            ssl_context=context,
+            fd=listening.fileno(),
+        )
     url = f"https://{host}:{server.port}"
     write_atomic(directory / ENDPOINT_FILE, url.encode() + b"\n")
     return Serving(server, url)
