@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .PHONY: help setup check test ceremony bench
 
 # The variables each target takes on the command line; any other one is refused.
-VARIABLES_ceremony := PARAMS N T OUT RESUME KEEP SEED
+VARIABLES_ceremony := PARAMS N T OUT RESUME KEEP SEED ATTEST_DEMO
 VARIABLES_bench := OUT
 PARAMS ?= test
 N ?= 13
@@ -26,6 +26,7 @@ help:
 	@echo '                  RESUME=1                     carry on with an unfinished run in OUT'
 	@echo '                  KEEP=1                       leave the nodes running afterwards'
 	@echo '                  SEED=text                    run reproducibly, for tests only'
+	@echo '                  ATTEST_DEMO=modified-code    the last party runs changed code: the others refuse it'
 	@echo 'make test       all tests but the long ones; builds what is missing'
 	@echo 'make check      format, lint, types, layers, generated code; seconds when warm'
 	@echo 'make bench      measure kernel, wire and ceremony, write OUT/bench.json'
@@ -42,7 +43,8 @@ test: setup
 
 ceremony: setup
 	@.venv/bin/dkg-software run-local --params '$(PARAMS)' --parties '$(N)' --threshold '$(T)' --out '$(OUT)' \
-	  $(if $(filter-out 0,$(RESUME)),--resume) $(if $(filter-out 0,$(KEEP)),--keep) $(if $(SEED),--seed '$(SEED)')
+	  $(if $(filter-out 0,$(RESUME)),--resume) $(if $(filter-out 0,$(KEEP)),--keep) $(if $(SEED),--seed '$(SEED)') \
+	  $(if $(ATTEST_DEMO),--adversary '$(N)=$(ATTEST_DEMO)')
 
 bench: setup
 	@.venv/bin/dkg-software bench --out '$(OUT)/bench.json'

@@ -156,11 +156,11 @@ def test_more_than_t_parties_giving_rubbish_is_a_negative_verdict(scene: tuple[L
 def test_one_party_alone_accuses_nobody_however_often_it_says_so(scene: tuple[Layout, Terms, dict[int, Node]]) -> None:
     accusing = {**measured(4), "wrong_shares": [1] * 5, "missing": [2] * 5}
     scene[2][4].files["measurements.json"] = json.dumps(accusing).encode()
-    assert report.faults(GROUP.t, run(scene).measured, {}) == ()
+    assert report.faults(GROUP.t, run(scene).measured, report.Left({}, {})) == ()
 
 
 def test_what_t_plus_1_parties_report_is_a_finding(scene: tuple[Layout, Terms, dict[int, Node]]) -> None:
     for party in (1, 3):
         scene[2][party].files["measurements.json"] = json.dumps({**measured(party), "wrong_shares": [2]}).encode()
-    [fault] = report.faults(GROUP.t, run(scene).measured, {})
+    [fault] = report.faults(GROUP.t, run(scene).measured, report.Left({}, {}))
     assert (fault.party, fault.kind) == (2, "wrong-share")
