@@ -17,6 +17,7 @@ COMMANDS = {
     "run-local": Command("dkg_node_software.run_local", "run a whole ceremony on this machine, one process a party"),
     "node": Command("dkg_node_software.node_command", "be one party"),
     "reconstruct": Command("dkg_node_software.reconstruct", "put the secret key together: ends its secrecy"),
+    "unseal-check": Command("dkg_node_software.unseal_check", "see whether each party could open its share"),
     "drain": Command("dkg_node_software.drain_command", "end the nodes that a run with --keep left"),
     "aws-double": Command("dkg_node_software.double_command", "be KMS and S3 for nodes of this machine"),
     "bench": Command("dkg_node_software.bench_command", "measure kernel, wire and ceremony"),

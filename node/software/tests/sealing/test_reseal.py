@@ -187,6 +187,27 @@ def test_any_changed_byte_of_a_message_is_refused(between: Between, number: int)
         assert refused(between().run, change) is Reason.RESEAL
 
 
+@pytest.mark.parametrize("said", [{"channel_key": bytes(32)}, {"party": 2}, {"purpose": "channel"}])
+def test_a_statement_about_another_key_party_or_purpose_is_refused(between: Between, said: dict[str, Any]) -> None:
+    """Also by an appraiser that overlooks it: the key is named twice, and both must be the one in use."""
+    sides = between()
+    judge = sides.giver.appraise
+
+    def overlooking(document: bytes, nonce: bytes, public_key: bytes) -> UserData:
+        return replace(judge(document, nonce, public_key), **{"identity_key": bytes(32), **said})
+
+    sides.giver.appraise = overlooking
+    second = sides.taker.second(sides.giver.first())
+    assert refused(sides.giver.third, second, Shares.from_wire(128, WIRE)) is Reason.RESEAL
+
+
+def test_an_object_without_a_challenge_is_refused(between: Between) -> None:
+    one, two = between(), between()
+    third = one.giver.third(one.taker.second(one.giver.first()), Shares.from_wire(128, WIRE))
+    assert refused(two.taker.receipt, third, two.sealer, Shares.unsealed) is Reason.RESEAL
+    assert refused(two.giver.fourth, one.taker.receipt(third, one.sealer, Shares.unsealed)) is Reason.RESEAL
+
+
 @pytest.mark.parametrize("message", [b"", b"x" * 31, b"x" * 32, b"x" * 100, b"\xff" * 200])
 def test_what_is_no_message_is_refused(between: Between, message: bytes) -> None:
     sides = between()
