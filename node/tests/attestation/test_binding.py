@@ -57,6 +57,10 @@ def test_a_mac_sent_back_is_no_answer(agreed: Both) -> None:
     refused(a, a.mac(DIALS, mine, theirs), LISTENS, mine, theirs)
 
 
+def test_every_handshake_has_a_key_of_its_own(agreed: Both) -> None:
+    assert agreed[2].bond(agreed[0]).key != agreed[2].bond(replace(agreed[0], transcript=b"x" * 32)).key
+
+
 def test_a_mac_of_another_handshake_or_boot_does_not_fit(agreed: Both) -> None:
     a, b = bonds(agreed)
     mine, theirs = agreed[0].own_certificate, agreed[0].certificate

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from dkg_api.cbor import encoded, plain_value
 from dkg_api.signatures import sign
+from dkg_api.user_data import UserData
 from dkg_node.attestation import handshake
 from dkg_node.attestation.handshake import Dialer, Listener, Speaker, Step
 from dkg_node.attestation.messages import MAX_MESSAGE, Hello
@@ -235,9 +236,23 @@ def test_replayed_messages_are_refused_on_both_sides(a: Speaker, b: Speaker) -> 
 
 def test_a_replay_with_a_fresh_signature_is_refused(a: Speaker, b: Speaker) -> None:
     """Even who holds the identity key (an organisation's insider) can't use a document of an older handshake."""
-    old = B.attest(b.statement.encode(), b"n" * 32, b"k")
-    replayed = replace(b, attester=Recorded(old))
-    assert code(meet(a, replayed).run()[0]) == "evidence.nonce"
+    earlier = meet(a, b, certificates=CERTIFICATES, nonces=(b"o" * 32, b"p" * 32))
+    earlier.run()
+    for number, sides in (
+        (1, (a, replace(b, attester=Recorded(document_of(earlier.messages[1]))))),
+        (2, (replace(a, attester=Recorded(document_of(earlier.messages[2]))), b)),
+    ):
+        steps = meet(*sides, certificates=CERTIFICATES).run()
+        assert [code(step) for step in steps] == ["evidence.nonce"] * 2, number
+
+
+def document_of(message: bytes) -> bytes:
+    """The document in message 2 or 3."""
+    fields = plain_value(message)
+    assert isinstance(fields, dict)
+    document = fields[3]
+    assert isinstance(document, bytes)
+    return document
 
 
 class Recorded:
@@ -271,16 +286,40 @@ def test_reflected_messages_are_refused_on_both_sides(a: Speaker, b: Speaker) ->
 def test_the_listeners_evidence_never_serves_as_the_dialers(a: Speaker, b: Speaker) -> None:
     """A party that is led to itself by a role-swapping carrier: what it made as listener is refused as a dialer's."""
 
-    def as_listener(certificate: bytes, transcript: bytes, *_: bytes) -> bytes:
-        return a.evidence(
-            certificate, transcript, handshake.nonce_of("resp", transcript, certificate)
-        ).encode(None)  # fmt: skip
-
     listener = Listener(b, CERTIFICATES[1], b"b" * 32)
-    hello = Dialer(a, 1, CERTIFICATES[0], b"a" * 32).hello()
-    listener.hello(hello)
+    response = listener.hello(Dialer(a, 1, CERTIFICATES[0], b"a" * 32).hello()).message
+    assert response is not None
     transcript = handshake.transcript_of(Hello(1, TERMS.digest, 1, 3, 1, b"a" * 32), b"b" * 32)
-    assert code(listener.finish(as_listener(CERTIFICATES[0], transcript), AT)) == "evidence.nonce"
+    nonce = handshake.nonce_of("resp", transcript, CERTIFICATES[0], document_of(response))
+    shown = a.evidence(CERTIFICATES[0], transcript, nonce).encode(None)
+    assert code(listener.finish(shown, AT)) == "evidence.nonce"
+
+
+def test_a_hello_with_the_listeners_own_nonce_is_refused_at_once(a: Speaker, b: Speaker) -> None:
+    hello = Dialer(a, 1, CERTIFICATES[0], b"n" * 32).hello()
+    assert code(Listener(b, CERTIFICATES[1], b"n" * 32).hello(hello)) == "reflected"
+
+
+def test_an_older_boot_is_refused_on_both_sides(a: Speaker, b: Speaker) -> None:
+    asked = []
+
+    def older(statement: UserData) -> bool:
+        asked.append(statement.party)
+        return False
+
+    assert [code(step) for step in meet(replace(a, newest=older), b).run()] == ["boot", "boot"]
+    assert [code(step) for step in meet(a, replace(b, newest=older)).run()] == ["boot", "boot"]
+    assert asked == [1, 3]
+
+
+@pytest.mark.parametrize("key", [1, 3, 4, 5])
+@pytest.mark.parametrize("value", [True, False, -1, None, b"", "1", [1]])
+def test_a_number_that_is_none_is_malformed(a: Speaker, b: Speaker, key: int, value: object) -> None:
+    """True is 1 to Python, and has no place in T."""
+    fields = plain_value(Dialer(a, 1, CERTIFICATES[0], b"a" * 32).hello())
+    assert isinstance(fields, dict)
+    data = encoded({**fields, key: value})
+    assert code(Listener(b, CERTIFICATES[1], b"b" * 32).hello(data)) == "malformed"
 
 
 def test_the_lower_index_does_not_dial(a: Speaker, b: Speaker) -> None:
@@ -410,8 +449,37 @@ def test_no_bytes_of_a_peer_raise(a: Speaker, b: Speaker, data: bytes) -> None:
     assert code(listener.finish(data, AT)) in CODES
 
 
+def changed_message(data: bytes, key: int, value: object) -> bytes:
+    """With one field exchanged."""
+    fields = plain_value(data)
+    assert isinstance(fields, dict)
+    return encoded({**fields, key: value})
+
+
+@pytest.mark.parametrize("value", [None, 1, "x", b"", b"x" * 31, b"x" * 33, [b"x"], {}])
+def test_a_nonce_or_digest_of_another_form_is_malformed(a: Speaker, b: Speaker, value: object) -> None:
+    dialer = Dialer(a, 1, CERTIFICATES[0], b"a" * 32)
+    hello = dialer.hello()
+    for key in (2, 6):
+        assert code(Listener(b, CERTIFICATES[1], b"b" * 32).hello(changed_message(hello, key, value))) == "malformed"
+    response = Listener(b, CERTIFICATES[1], b"b" * 32).hello(hello).message
+    assert response is not None
+    assert code(dialer.response(changed_message(response, 5, value), AT)) == "malformed"
+
+
+@pytest.mark.parametrize("key", [1, 2, 3, 4])
+@pytest.mark.parametrize("value", [None, 1, "x", [b"x"], {}, bytes(13_000)], ids=lambda value: type(value).__name__)
+def test_evidence_of_another_form_is_malformed_on_both_sides(a: Speaker, b: Speaker, key: int, value: object) -> None:
+    for number in (2, 3):
+        meeting = meet(a, b, certificates=CERTIFICATES)
+        meeting.carry = lambda at, data, n=number: changed_message(data, key, value) if at == n else data  # type: ignore[misc]
+        assert [code(step) for step in meeting.run()] == ["malformed"] * 2
+
+
 def test_messages_that_are_too_long_or_not_due_are_refused(a: Speaker, b: Speaker) -> None:
-    assert code(Listener(b, CERTIFICATES[1], b"b" * 32).hello(bytes(MAX_MESSAGE + 1))) == "malformed"
+    step = Listener(b, CERTIFICATES[1], b"b" * 32).hello(bytes(MAX_MESSAGE + 1))
+    assert code(step) == "malformed"
+    assert "too long" in str(step.refusal), "and not looked at further"
     assert code(Listener(b, CERTIFICATES[1], b"b" * 32).finish(b"", AT)) == "order"
     meeting = meet(a, b)
     assert meeting.run()[1].agreed is not None
