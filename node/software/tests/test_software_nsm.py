@@ -27,9 +27,8 @@ from dkg_node.attestation.reasons import Reason, Refusal
 from dkg_node.attestation.root import NITRO_ROOT
 from dkg_node.attestation.verifier import appraise, authenticate
 from dkg_node.ceremony.ports import Attester
-from dkg_node.service import dkgctl
+from dkg_node.service import dkgctl, measure
 from dkg_node_software import main as software
-from dkg_node_software import measure
 from dkg_node_software.nsm import SoftwareNsm, software_attester
 from dkg_node_software.pki import utc
 from dkg_node_software.root import CERTIFICATE, SOFTWARE_ROOT, WORTHLESS_KEY

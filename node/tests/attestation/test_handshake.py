@@ -472,7 +472,7 @@ def test_a_nonce_or_digest_of_another_form_is_malformed(a: Speaker, b: Speaker, 
 def test_evidence_of_another_form_is_malformed_on_both_sides(a: Speaker, b: Speaker, key: int, value: object) -> None:
     for number in (2, 3):
         meeting = meet(a, b, certificates=CERTIFICATES)
-        meeting.carry = lambda at, data, n=number: changed_message(data, key, value) if at == n else data  # type: ignore[misc]
+        meeting.carry = lambda at, data, n=number: changed_message(data, key, value) if at == n else data
         assert [code(step) for step in meeting.run()] == ["malformed"] * 2
 
 
