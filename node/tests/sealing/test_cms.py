@@ -93,7 +93,7 @@ def test_an_answer_for_another_enclave_is_refused() -> None:
         RECIPIENT.open(envelope(KEY, to=Recipient.fresh()))
 
 
-@pytest.mark.parametrize("plaintext", [b"", KEY[:31], KEY + b"\0", KEY * 2])
+@pytest.mark.parametrize("plaintext", [b"", KEY[:31], KEY + b"\0", KEY * 2, KEY + b"\x10" * 16])
 def test_a_data_key_of_another_length_is_refused(plaintext: bytes) -> None:
     with pytest.raises(SealingError):
         RECIPIENT.open(envelope(plaintext))

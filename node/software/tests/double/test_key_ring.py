@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from dkg_node.attestation.nsm import NsmAttester
 from dkg_node_software.double.faults import Fault
 from dkg_node_software.double.keys import FILE, KeyRing
 from dkg_node_software.double.kms import Kms
 from dkg_node_software.double.policy import Principal
 from dkg_node_software.double.requests import Body, Caller
+from dkg_node_software.nsm import SoftwareNsm
 
 ACCOUNT = "000000000000"
 WHO = Principal(f"arn:aws:iam::{ACCOUNT}:user/admin", ACCOUNT, administrator=True)
@@ -102,3 +107,15 @@ def test_a_policy_spoiled_on_the_disk_allows_nothing(world: World) -> None:
     path.write_text(json.dumps(rows))
     world.restart()
     assert world.code("DescribeKey", KeyId=key) == "AccessDeniedException"
+
+
+def test_a_data_key_without_plaintext_takes_no_recipient(world: World) -> None:
+    """As in AWS: there would be nothing to put into the envelope, and nobody shall believe that there was."""
+    key = world.ask("CreateKey")["KeyMetadata"]["Arn"]
+    spki = generate_private_key(65537, 2048).public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    document = NsmAttester(SoftwareNsm({}, clock=lambda: world.now)).attest(b"", None, spki)
+    given = {"KeyEncryptionAlgorithm": "RSAES_OAEP_SHA_256", "AttestationDocument": b64encode(document).decode()}
+    asked = {"KeyId": key, "KeySpec": "AES_256"}
+    assert world.ask("GenerateDataKey", Recipient=given, **asked)["CiphertextForRecipient"]
+    assert world.ask("GenerateDataKeyWithoutPlaintext", **asked)["CiphertextBlob"]
+    assert world.code("GenerateDataKeyWithoutPlaintext", Recipient=given, **asked) == "ValidationException"

@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,9 +14,11 @@ from typing import Any, Protocol
 import botocore.session
 import pytest
 from botocore.exceptions import ClientError
+from botocore.loaders import Loader
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from dkg_node.sealing import aws
 from dkg_node.sealing.aws import AwsCredentials, Surroundings, amazon, call, client
 from dkg_node.sealing.reasons import Reason, SealingRefusal
 from dkg_node.testing.aws_double import KEYS, REGION, RunningDouble
@@ -127,8 +130,26 @@ def test_all_of_them_together_have_none_and_all_are_there_afterwards(
     assert not Path(hostile["SSLKEYLOGFILE"]).exists()
 
 
+@pytest.mark.parametrize("name", sorted(set(NAMES) - {"BOTOCORE_EXPERIMENTAL__PLUGINS", "SSLKEYLOGFILE"}))
+def test_but_for_two_that_are_no_settings_none_has_an_effect_even_where_it_is_seen(
+    world: World, key: str, hostile: dict[str, str], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """The second layer alone: constants for settings, no files, no proxies, own models."""
+    monkeypatch.setattr(aws, "_empty_environment", nullcontext)
+    monkeypatch.setenv(name, hostile[name])
+    assert describe(world, key) == key
+
+
+def test_service_models_in_the_home_directory_are_not_read(
+    world: World, key: str, hostile: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library asks for the home directory once, when it is loaded: that is before any client is made."""
+    monkeypatch.setattr(Loader, "CUSTOMER_DATA_PATH", str(Path(hostile["HOME"]) / ".aws" / "models"))
+    assert describe(world, key) == key
+
+
 @pytest.mark.parametrize(
-    "name", ["AWS_CA_BUNDLE", "AWS_PROFILE", "AWS_CONFIG_FILE", "AWS_DATA_PATH", "AWS_RETRY_MODE", "AWS_MAX_ATTEMPTS",
+    "name", ["AWS_PROFILE", "AWS_CONFIG_FILE", "AWS_DATA_PATH", "AWS_RETRY_MODE", "AWS_MAX_ATTEMPTS",
              "AWS_ENDPOINT_URL", "BOTOCORE_EXPERIMENTAL__PLUGINS", "SSLKEYLOGFILE"],
 )  # fmt: skip
 def test_a_client_that_anybody_would_make_is_moved_by_them(
@@ -141,7 +162,6 @@ def test_a_client_that_anybody_would_make_is_moved_by_them(
     monkeypatch.setenv(name, hostile[name])
     try:
         kms = botocore.session.Session().create_client("kms", region_name=REGION, **ANYBODY)
-        kms.describe_key(KeyId="x") if name == "AWS_CA_BUNDLE" else None
         moved = "127.0.0.1" in kms.meta.endpoint_url or Path(hostile["SSLKEYLOGFILE"]).exists()
         moved |= sys.modules.pop("evil_plugin", None) is not None
     except Exception:  # noqa: BLE001 - each variable breaks it in its own way

@@ -12,6 +12,7 @@ import pytest
 
 from dkg_api.kms_policy import kms_policy, sealing_digest
 from dkg_api.terms import Terms
+from dkg_node.algebra.encoding import enc
 from dkg_node.algebra.kernel import Keys, Secret, Shares
 from dkg_node.sealing.check import unseal_check
 from dkg_node.sealing.readback import read_back
@@ -84,6 +85,19 @@ def test_the_blob_shows_nothing_of_the_secret(sealer: KmsSealer) -> None:
     assert blob is not None
     assert blob.startswith(b"DKG SEALED BY KMS 1\n")
     assert WIRE[:16] not in blob
+
+
+def test_each_object_has_a_key_of_its_own_besides_its_associated_data(sealer: KmsSealer) -> None:
+    sealer.seal_shares("share", 3, shares())
+    blob = sealer.store.get("share")
+    assert blob is not None
+    assert sealer._own is not None
+    wrapped, data_key = sealer._own.wrapped, sealer._own.key
+    content, aad = blob[blob.index(wrapped) + len(wrapped) :], sealer.context.aad("share", 3)
+    assert Shares.unsealed(data_key.derive(enc("object", "share", 3)), aad, content).to_wire() == WIRE
+    for wrong in (data_key, data_key.derive(enc("object", "share", 4)), data_key.derive(enc("object", "other", 3))):
+        with pytest.raises(ValueError, match="belong together"):
+            Shares.unsealed(wrong, aad, content)
 
 
 def test_a_boot_asks_for_one_data_key_and_a_fresh_document_each_time(
