@@ -29,6 +29,10 @@ class QuorumLost(ProtocolError):
     """Fewer than the needed parties answered; ``culprits`` are the missing ones (01 section 2)."""
 
 
+class StateDiverged(ProtocolError):
+    """n-t parties agree on a public state unlike this party's: it acts as a restarted one (01 section 2)."""
+
+
 class SetupIncomplete(ProtocolError):
     """A set of parties ended without one counted contribution, so its key would be public (01 section 3)."""
 

@@ -26,14 +26,10 @@ class Record:
     def __init__(self) -> None:
         self.pulls: list[tuple[int, bytes]] = []
         self.consumed_bytes: Counter[int] = Counter()
-        self.hurry: list[float] = []
 
     def pull(self, role: int, tag: Tag, digest: bytes) -> None:
         assert tag.segment >= 0
         self.pulls.append((role, digest))
-
-    def hurry_at(self, instant: float) -> None:
-        self.hurry.append(instant)
 
     def consumed(self, role: int, size: int) -> None:
         self.consumed_bytes[role] += size
@@ -206,7 +202,7 @@ def test_who_is_not_expected_is_not_heard() -> None:
 
 @pytest.mark.parametrize(
     ("era", "segment", "slot", "why"),
-    [(0, 0, 4, "foreign"), (0, SEGMENTS_AHEAD + 1, 0, "foreign"), (2, 0, 0, "foreign")],
+    [(0, 0, 4, "foreign"), (0, SEGMENTS_AHEAD + 1, 0, "foreign")],
 )
 def test_what_no_honest_party_sends_now_is_dropped(era: int, segment: int, slot: int, why: str) -> None:
     box, record = mailbox()
@@ -287,7 +283,7 @@ def naming(box: Mailbox, roles: tuple[int, ...] = ROLES) -> Pending:
 
 
 def answer(box: Mailbox, role: int, body: bytes = BODY, digest: bytes = DIGEST) -> list[Pending]:
-    return box.body(role, 0, Tag(0, 0, 0), digest + body, 1.0)
+    return box.body(role, 0, Tag(0, 0, 0), digest + body)
 
 
 def test_a_message_counts_when_the_body_it_names_is_here() -> None:
@@ -328,56 +324,18 @@ def test_no_answer_sends_it_to_the_next_after_a_while() -> None:
     naming(box)
     hear(box, 2, DIGEST)
     hear(box, 3, DIGEST)
-    box.hurry(0.5)
+    box.hurry(0.5, 1.0)
     assert record.pulls == [(2, DIGEST)]
-    box.hurry(box.patience)
+    box.hurry(1.0, 1.0)
     assert record.pulls == [(2, DIGEST), (3, DIGEST)]
     assert answer(box, 2), "the first may still answer"
-
-
-def test_a_liar_that_names_a_body_first_and_never_serves_it_keeps_it_from_nobody() -> None:
-    box, record = mailbox()
-    naming(box)
-    hear(box, 2, DIGEST)
-    box.hurry(box.patience)
-    hear(box, 3, DIGEST, now=box.patience / 2)
-    assert record.hurry, "somebody must come back for it"
-    box.hurry(max(record.hurry))
-    assert record.pulls == [(2, DIGEST), (3, DIGEST)]
-
-
-def test_a_slow_honest_answer_still_counts_after_a_liar_was_asked_next() -> None:
-    box, record = mailbox()
-    naming(box)
-    hear(box, 2, DIGEST)
-    hear(box, 3, DIGEST, now=box.patience)
-    assert record.pulls == [(2, DIGEST), (3, DIGEST)]
-    assert answer(box, 2), "the right bytes are the right bytes, whoever brings them"
-    assert box.held(DIGEST) == BODY
-
-
-def test_the_silent_are_asked_again_when_all_others_failed() -> None:
-    box, record = mailbox()
-    naming(box)
-    hear(box, 2, DIGEST)
-    hear(box, 3, DIGEST, now=box.patience)
-    answer(box, 3, b"another")
-    assert record.pulls == [(2, DIGEST), (3, DIGEST), (2, DIGEST)]
-
-
-def test_one_who_names_a_body_long_after_the_silent_first_is_asked_at_once() -> None:
-    box, record = mailbox()
-    naming(box)
-    hear(box, 2, DIGEST)
-    hear(box, 3, DIGEST, now=box.patience)
-    assert record.pulls == [(2, DIGEST), (3, DIGEST)]
 
 
 def test_a_body_nobody_asked_for_is_dropped() -> None:
     box, _ = mailbox()
     naming(box)
-    assert answer(box, 4) == []
     hear(box, 2, DIGEST)
+    assert answer(box, 4) == []
     assert answer(box, 2, digest=bytes(32)) == []
     assert box.held(DIGEST) is None
 

@@ -153,6 +153,10 @@ impl Keys {
         Self(py.detach(|| self.0.derive(label)))
     }
 
+    fn reveal<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.0.to_bytes())
+    }
+
     fn sealed<'py>(&self, py: Python<'py>, key: &Secret, aad: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
         let kind = Kind::Keys(self.0.shape.n, self.0.shape.t, self.0.party);
         Ok(PyBytes::new(py, &seal(&key.0, kind, aad, &self.0.to_bytes())?))

@@ -19,6 +19,7 @@ COMMANDS = {
     "reconstruct": Command("dkg_node_software.reconstruct", "put the secret key together: ends its secrecy"),
     "drain": Command("dkg_node_software.drain_command", "end the nodes that a run with --keep left"),
     "bench": Command("dkg_node_software.bench_command", "measure kernel, wire and ceremony"),
+    "chaos": Command("dkg_node_software.chaos_command", "seeded faults on real processes: kills, partitions, liars"),
     **TOOLS,
 }
 

@@ -87,7 +87,7 @@ class Measurements:
         return SentBytes(offline=offline, online=total - offline, **parts)
 
     def _purpose(self, item: Traffic) -> str:
-        if item.slot < 0 or item.segment >= len(self._segments):
+        if item.slot < 0 or not 0 <= item.segment < len(self._segments):
             return "fixed"
         segment = self._segments[item.segment]
         if item.slot >= len(segment.schedule):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from dkg_node.errors import UsageError
 from dkg_node.keygen.online import online_slots
-from dkg_node.offline.slots import batch_slots
+from dkg_node.offline.slots import batch_slots, first_round
 from dkg_node.protocols.prss import setup_slots
 
 if TYPE_CHECKING:
@@ -74,8 +74,8 @@ def assembly_work(group: Group, params: ParameterSet) -> float:
 
 
 def longest(segments: Sequence[Segment], timing: Timing) -> float:
-    """Seconds until the last slot ends if every slot takes all its time and every start its grace."""
-    return sum(timing.ends(segment.schedule)[-1] + timing.start_grace for segment in segments)
+    """Seconds until the last slot ends if every slot takes all its time and every start its grace, without faults."""
+    return sum(timing.ends(first_round(segment.schedule))[-1] + timing.start_grace for segment in segments)
 
 
 def check_fits(segments: Sequence[Segment], timing: Timing, left: float) -> None:

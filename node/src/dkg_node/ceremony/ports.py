@@ -73,8 +73,36 @@ class Sealer(Protocol):
         """Seal the PRSS keys."""
         ...
 
+    def has(self, name: str) -> bool:
+        """Whether an object is there."""
+        ...
+
+    def unseal_shares(self, name: str, epoch: int) -> Shares:
+        """Open a vector of shares; SealingError when it is missing, damaged or another's."""
+        ...
+
+    def unseal_secret(self, name: str, epoch: int) -> Secret:
+        """Open 32 secret bytes."""
+        ...
+
+    def unseal_keys(self, name: str, epoch: int, n: int, t: int) -> Keys:
+        """Open PRSS keys."""
+        ...
+
     def erase(self, name: str) -> None:
         """Remove an object that has had its day (setup draws, checkpoints)."""
+        ...
+
+
+class Archive(Protocol):
+    """Public contents of certificates by SHA-256, durable when ``keep`` returns."""
+
+    def keep(self, digest: bytes, body: bytes) -> None:
+        """Write; OSError or SealingError when it can't be done."""
+        ...
+
+    def get(self, digest: bytes) -> bytes | None:
+        """What was kept under that digest, checked, or None."""
         ...
 
 

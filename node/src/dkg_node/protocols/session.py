@@ -10,15 +10,17 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from dkg_node.algebra.encoding import enc
+from dkg_node.algebra.encoding import digest, enc
 from dkg_node.sharing.sets import Group, Role
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
-__all__ = ["Exchange", "Group", "Identity", "Link", "Role", "Session", "Slot", "Tag"]
+__all__ = ["Exchange", "Group", "Identity", "Ledger", "Link", "Role", "Session", "Slot", "Tag"]
 
 T = TypeVar("T")
+SEGMENTS = 1 << 32
+"""A resume is segment -1 and encoded modulo this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,10 @@ class Link(Protocol):
         ...
 
     async def parallel(self, bodies: Sequence[Callable[[], Awaitable[T]]], window: int) -> list[T]:
-        """Run the coroutines, at most ``window`` at a time, started in order; results in order."""
+        """Run the coroutines, at most ``window`` at a time, started in order; results in order.
+
+        More than ``window`` where waiting for a place would make an honest party's messages late.
+        """
         ...
 
     def offer(self, digest: bytes, body: bytes) -> None:
@@ -92,6 +97,26 @@ class Identity(Protocol):
         ...
 
 
+@dataclass(slots=True)
+class Ledger:
+    """What the Broadcasts of one segment have shown so far: the segment's copy of the public state (01 section 2).
+
+    Written by ``broadcast`` alone, from its outputs, so it is the same at all honest parties.
+    """
+
+    absent: frozenset[Role] = frozenset()
+    """Active at the start, None in a Broadcast since: not waited for, not counted any more."""
+    listed: Mapping[Role, frozenset[Role]] = field(default_factory=dict)
+    """Last Broadcast: whom each valid body lists as ready again."""
+    history: bytes = bytes(32)
+    """Digest of all outputs."""
+
+
+def stamp_of(before: bytes, state: bytes, ledger: Ledger) -> bytes:
+    """H(public state | list): certificate before, state, who is Absent since, all Broadcast outputs so far."""
+    return digest("stamp", before, state, sorted(ledger.absent), ledger.history)
+
+
 @dataclass(frozen=True, slots=True)
 class Session:
     """One party's place in one segment. Immutable: narrower sessions are derived."""
@@ -109,6 +134,13 @@ class Session:
     active: frozenset[Role] = field(default=frozenset())
     """Parties neither Corrupt nor Absent: the ones that are waited for and counted."""
     part: int = 0
+    round: int = 0
+    """Which repetition of its slots a segment is in: those of round r > 0 are named ``<name>.r<r>``."""
+    before: bytes = bytes(32)
+    """Digest of the certificate before the segment: parties on different chains are None to each other."""
+    returning: frozenset[Role] = frozenset()
+    """Absent parties whose ``ready`` for this segment one held at its start; every Broadcast body lists them."""
+    ledger: Ledger = field(default_factory=Ledger, compare=False)
 
     @classmethod
     def of(cls, group: Group, me: Role, sid: bytes, link: Link, identity: Identity) -> Session:
@@ -117,18 +149,32 @@ class Session:
 
     def enter(self, segment: int, schedule: Sequence[Slot]) -> Session:
         """The session of another segment."""
-        return replace(self, segment=segment, schedule=tuple(schedule), part=0)
+        return replace(self, segment=segment, schedule=tuple(schedule), part=0, ledger=Ledger())
+
+    @property
+    def present(self) -> frozenset[Role]:
+        """Active parties that no Broadcast of the segment has shown to be Absent since."""
+        return self.active - self.ledger.absent
+
+    def stamp(self) -> bytes:
+        """H(public state | list) of every Broadcast body: 32 bytes. With another one a body is None, never evidence."""
+        return stamp_of(self.before, self.state, self.ledger)
+
+    def named(self, name: str) -> str:
+        """A slot's name in the schedule: round 0 has the plain names."""
+        return name if self.round == 0 else f"{name}.r{self.round}"
 
     def slot(self, name: str) -> int:
         """Index of a slot by name; KeyError for a name that the schedule lacks (a mistake in the code)."""
+        wanted = self.named(name)
         for index, slot in enumerate(self.schedule):
-            if slot.name == name:
+            if slot.name == wanted:
                 return index
-        raise KeyError(name)
+        raise KeyError(wanted)
 
     def where(self, name: str) -> bytes:
         """Prefix of everything signed about a slot: (sid, era, segment, slot)."""
-        return enc(self.sid, self.era, self.segment, self.slot(name))
+        return enc(self.sid, self.era, self.segment % SEGMENTS, self.slot(name))
 
     async def exchange(  # noqa: PLR0913 - the one door; every argument is a rule of the slot
         self,
@@ -145,12 +191,13 @@ class Session:
 
         A message to oneself is delivered too. Silence, lateness, a message over ``limit`` bytes are ``None``. Ends when
         everybody expected was heard completely, at the slot's deadline, or - where ``enough`` says so - without those
-        that keep the others waiting. Parties outside ``active`` are ``None``.
+        that keep the others waiting. Parties that are not ``present`` are ``None``.
         """
         expected = frozenset(self.active if expect is None else expect)
-        waited = expected & self.active
+        waited = expected & self.present
         tag = Tag(self.segment, self.slot(slot), self.part)
-        got = await self.link.exchange(Exchange(tag, outgoing, waited, limit, slot, enough, names, body_limit))
+        request = Exchange(tag, outgoing, waited, limit, self.named(slot), enough, names, body_limit)
+        got = await self.link.exchange(request)
         return {role: got.get(role) for role in sorted(expected)}
 
     async def parallel(self, bodies: Sequence[Callable[[Session], Awaitable[T]]], window: int) -> list[T]:

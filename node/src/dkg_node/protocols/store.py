@@ -17,6 +17,10 @@ class ObjectStore(Protocol):
         """A body kept before, or None."""
         ...
 
+    def drop(self, digest: bytes) -> None:
+        """Forget a body that is not needed any more, if it is there."""
+        ...
+
 
 class MemoryStore:
     """An ObjectStore in memory, for simulations and small runs."""
@@ -34,6 +38,10 @@ class MemoryStore:
     def get(self, digest: bytes) -> bytes | None:
         """A body kept before, or None."""
         return self._bodies.get(digest)
+
+    def drop(self, digest: bytes) -> None:
+        """Forget a body, if it is there."""
+        self._bodies.pop(digest, None)
 
 
 def fetched(store: ObjectStore, digest: bytes) -> bytes | None:

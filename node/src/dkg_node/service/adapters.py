@@ -65,6 +65,10 @@ class DirectoryStore:
         except OSError:
             return None
 
+    def drop(self, digest: bytes) -> None:
+        """Remove a body, if it is there."""
+        self.path(digest).unlink(missing_ok=True)
+
     def path(self, digest: bytes) -> Path:
         """Where a body lies."""
         return self.directory / digest.hex()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import grpc
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from dkg_api.signatures import verify
+from dkg_api.status import read_status
 from dkg_api.v1 import control_pb2, control_pb2_grpc
 from dkg_node.service.command import EnvironmentFault, NegativeVerdict
 
@@ -23,30 +24,22 @@ OPTIONS = (
     ("grpc.max_reconnect_backoff_ms", 200),
 )
 DRAIN_SECONDS = 20.0
-FETCH_SECONDS = 600.0
-LARGEST = 1 << 32
-"""Most bytes of an artefact that is fetched without another limit."""
-Line = Annotated[str, StringConstraints(pattern=r"^[\x20-\x7e]{0,500}$")]
-Artefact = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,40}(/[a-z0-9_]{1,40})?\.[a-z]{1,8}$")]
-"""A plain relative name: what is fetched is written under it."""
-Natural = Annotated[int, Field(ge=0, lt=1 << 53)]
 
 
-class Item(BaseModel):
-    """What is used of a status item. It is a node's word: every text is short and printable, every number in range."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A status item of a node."""
 
     party: int
-    notices: tuple[Line, ...]
-    state: Line
-    phase: Line
-    percent: Annotated[int, Field(ge=0, le=100)]
-    bits_per_second: Natural
-    sent_bytes: Natural
-    eta_seconds: Natural | None
-    message: Line
-    artefacts: Annotated[tuple[Artefact, ...], Field(max_length=64)]
+    notices: tuple[str, ...]
+    state: str
+    phase: str
+    percent: int
+    bits_per_second: int
+    sent_bytes: int
+    eta_seconds: int | None
+    message: str
+    artefacts: tuple[str, ...]
 
 
 class ControlClient:
@@ -79,36 +72,24 @@ class ControlClient:
         key = self._key or item.identity_key
         if item.identity_key != key or not verify(key, "status", item.content, item.signature):
             return None
-        try:
-            return Item.model_validate_json(item.content)
-        except ValidationError:
-            return None
+        content = read_status(item.content)
+        return None if content is None else Item(**{name: getattr(content, name) for name in Item.__dataclass_fields__})
 
-    async def fetch(self, name: str, target: Path, limit: int = LARGEST) -> bytes:
-        """Write an artefact of at most ``limit`` bytes; returns its SHA-256.
-
-        NegativeVerdict, with nothing written, when the bytes are not those announced or too many.
-        """
-        total, announced, length = sha256(), b"", 0
+    async def fetch(self, name: str, target: Path) -> bytes:
+        """Write an artefact; returns its SHA-256. NegativeVerdict when the bytes are not those announced."""
+        total, announced = sha256(), b""
         temporary = target.with_name(f".{target.name}.new")
         try:
             with temporary.open("wb") as file:
-                async for chunk in self._stub.Fetch(control_pb2.FetchRequest(name=name), timeout=FETCH_SECONDS):
-                    length += len(chunk.data)
-                    if length > limit:
-                        raise NegativeVerdict(
-                            f"the node behind {self._socket} sends too much for {name}: do without it"
-                        )
+                async for chunk in self._stub.Fetch(control_pb2.FetchRequest(name=name)):
                     file.write(chunk.data)
                     total.update(chunk.data)
                     announced = chunk.sha256
-            if announced != total.digest():
-                raise NegativeVerdict(f"the node behind {self._socket} sent {name} damaged: start again")
-            temporary.replace(target)
         except grpc.aio.AioRpcError as error:
             raise EnvironmentFault(f"the node behind {self._socket} does not give {name}: {error.details()}") from None
-        finally:
-            temporary.unlink(missing_ok=True)
+        if announced != total.digest():
+            raise NegativeVerdict(f"the node behind {self._socket} sent {name} damaged: start again")
+        temporary.replace(target)
         return announced
 
     async def drain(self) -> None:

@@ -15,9 +15,7 @@ from dkg_node.ceremony.measure import Measurements
 from dkg_node.ceremony.phases import Timing, check_fits, segments_of
 from dkg_node.ceremony.progress import Meter, loads_of
 from dkg_node.ceremony.run import Party, Work
-from dkg_node.ceremony.start import Starter
 from dkg_node.ceremony.transcript import Transcript
-from dkg_node.errors import UsageError
 from dkg_node.keygen.parameters import parameter_set
 from dkg_node.keygen.plan import plan_of
 from dkg_node.protocols.session import Group
@@ -25,6 +23,7 @@ from dkg_node.sealing.development import KEY_FILE, Context, DevelopmentSealer, r
 from dkg_node.service.adapters import BodyFiles, DirectoryStore, ProcessUsage, SystemClock
 from dkg_node.service.bridge import BridgeAssembler
 from dkg_node.service.identity import NodeIdentity
+from dkg_node.service.vault import DirectoryArchive, SealedVault
 from dkg_node.transport.network import Boot, Limits, Peer, PeerNetwork, PeerSettings
 
 if TYPE_CHECKING:
@@ -62,6 +61,11 @@ class Paths:
         return self.home / "work" / "public"
 
     @property
+    def certified(self) -> Path:
+        """Contents of certificates, for parties that catch up."""
+        return self.home / "work" / "certified"
+
+    @property
     def artefacts(self) -> dict[str, Path]:
         """What anybody may fetch, by name."""
         keys = {f"public/{name}.bin": self.public / f"{name}.bin" for name in ("keyset", "public_key", "server_key")}
@@ -70,7 +74,7 @@ class Paths:
 
     def make(self) -> None:
         """Make the directories."""
-        for directory in (self.bodies, self.public, self.objects):
+        for directory in (self.bodies, self.public, self.objects, self.certified):
             directory.mkdir(parents=True, exist_ok=True)
 
 
@@ -149,6 +153,7 @@ def party_of(state: DesiredState, work: Work, paths: Paths, outside: Outside) ->
     network, group = outside.network, work.group
     identity = NodeIdentity(outside.key, state.keyring)
     mailbox = Mailbox(group, state.party, network)
+    vault = SealedVault(group, sealer(state, paths, state.attempt))
     grace = work.timing.start_grace
     meter = Meter(loads_of(group, work.params, work.segments), network.now, outside.board.progress)
     party = Party(
@@ -162,21 +167,14 @@ def party_of(state: DesiredState, work: Work, paths: Paths, outside: Outside) ->
         sink=BodyFiles(paths.bodies),
         bodies=paths.bodies,
         public=paths.public,
-        starter=Starter(
-            group, state.party, work.sid, identity, mailbox, network.now, grace, last=len(work.segments) - 1
-        ),
+        mailbox=mailbox,
+        vault=vault,
+        sealed=vault.read(),
+        archive=DirectoryArchive(paths.certified),
         certifier=Certifier(group, state.party, identity, state.keyring, mailbox, network.now, grace),
-        transcript=_transcript(paths),
+        transcript=Transcript(paths.artefacts["transcript.jsonl"], SystemClock(), resume=True),
         meter=meter,
         measurements=Measurements(work.segments, network, SystemClock(), ProcessUsage()),
         until=network.now() + seconds_left(state.terms),
     )
     return party, mailbox
-
-
-def _transcript(paths: Paths) -> Transcript:
-    try:
-        return Transcript(paths.artefacts["transcript.jsonl"], SystemClock())
-    except FileExistsError:
-        msg = f"this attempt ran in {paths.home} before, and going on in the middle is not available yet: start afresh"
-        raise UsageError(msg) from None

@@ -22,7 +22,7 @@ MAX_CONTENT: Final = 2 * MAX_PAYLOAD
 NO_SLOT: Final = 0xFFFF
 """Slot of what belongs to no slot."""
 
-_HEADER: Final = struct.Struct("<BBHIIIQQQQI")
+_HEADER: Final = struct.Struct("<BBHIiIQQQQI")
 _GREETING: Final = struct.Struct("<4s32sBBQ16s16sQ")
 _MAGIC: Final = b"dkg1"
 HEADER_SIZE: Final = _HEADER.size

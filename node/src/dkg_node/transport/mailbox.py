@@ -22,6 +22,8 @@ Position = tuple[int, int]
 Place = tuple[int, int]
 """(slot, part) in a segment."""
 
+FIRST = 0
+"""The first segment of the plan; an era's resume is -1, and any segment may follow that one."""
 SEGMENTS_AHEAD = 2
 """Peers that are ahead may be so by this many segments; what is for later ones comes from no honest party."""
 OVERHEAD = 256
@@ -35,10 +37,6 @@ class Effects(Protocol):
 
     def pull(self, role: Role, tag: Tag, digest: bytes) -> None:
         """Ask a peer for a body."""
-        ...
-
-    def hurry_at(self, instant: float) -> None:
-        """Call ``hurry`` at that time or soon after."""
         ...
 
     def consumed(self, role: Role, size: int) -> None:
@@ -79,16 +77,16 @@ class Pending:
 
 @dataclass(slots=True)
 class _Pull:
-    """A body that is wanted: whom it was asked from, who else names it.
-
-    Everybody who names it is asked in turn, so t liars that never answer cost t times the patience, never the body.
-    """
+    """A body that is wanted: whom it was asked from, who else names it."""
 
     limit: int
     tag: Tag
     asked: Role
     since: float
     others: list[Role] = field(default_factory=list)
+    """Not asked yet."""
+    also: set[Role] = field(default_factory=set)
+    """Asked before ``asked``, or beside it."""
 
 
 @dataclass(slots=True)
@@ -197,7 +195,7 @@ class Mailbox:
                 refused = "foreign"
         elif position <= self._last:
             refused = "late"
-        elif position[0] > self._last[0] + 1 or position[1] > max(self._last[1], 0) + SEGMENTS_AHEAD:
+        elif position[0] == self._last[0] and FIRST <= self._last[1] < position[1] - SEGMENTS_AHEAD:
             refused = "foreign"
         messages = self._early.get(position, {}).get(place, {})
         if refused is None and role in messages:
@@ -281,27 +279,23 @@ class Mailbox:
         """A body of the newest open segment."""
         return self._bodies[max(self.open_positions)].get(digest) if self.open_positions else None
 
-    def serves(self, position: Position) -> bool:
-        """Whether bodies of that segment are still there for peers."""
-        return position in self._bodies
-
     def serve(self, era: int, segment: int, digest: bytes) -> bytes | None:
         """What a peer that wants a body gets."""
         return self._bodies.get((era, segment), {}).get(digest)
 
-    def body(self, role: Role, era: int, tag: Tag, answer: bytes, now: float) -> list[Pending]:
+    def body(self, role: Role, era: int, tag: Tag, answer: bytes) -> list[Pending]:
         """Take a peer's answer (digest, then the body or nothing); exchanges it may have ended."""
         segment = self.open_positions.get((era, tag.segment))
         digest, body = answer[:32], answer[32:]
         pull = segment.pulls.get(digest) if segment is not None else None
-        if segment is None or pull is None:
+        if segment is None or pull is None or role not in {pull.asked, *pull.others, *pull.also}:
             self.counters["late"] += 1
             return []
         if len(body) > pull.limit or sha256(body).digest() != digest:
             self.counters["unserved"] += 1
             if role in pull.others:
                 pull.others.remove(role)
-            elif role == pull.asked and not self._ask_next(pull, digest, now):
+            elif not self._ask_next(pull, digest):
                 del segment.pulls[digest]
             return []
         del segment.pulls[digest]
@@ -310,45 +304,38 @@ class Mailbox:
 
     def _want(self, segment: _Segment, pending: Pending, role: Role, digest: bytes, now: float) -> None:
         pull = segment.pulls.get(digest)
-        if pull is None:
-            tag = pending.request.tag
-            segment.pulls[digest] = _Pull(pending.request.body_limit, tag, role, now)
-            self.effects.pull(role, tag, digest)
-            return
-        if role != pull.asked and role not in pull.others:
+        if pull is not None:
             pull.others.append(role)
-        if now - pull.since >= self.patience:
-            self._pass_on(pull, digest, now)
-        self.effects.hurry_at(pull.since + self.patience)
+            if now - pull.since >= self.grace / 4:
+                self._ask_next(pull, digest)
+            return
+        tag = pending.request.tag
+        segment.pulls[digest] = _Pull(pending.request.body_limit, tag, role, now)
+        self.effects.pull(role, tag, digest)
 
-    def _ask_next(self, pull: _Pull, digest: bytes, now: float) -> bool:
+    def _ask_next(self, pull: _Pull, digest: bytes) -> bool:
         if not pull.others:
             return False
-        pull.asked, pull.since = pull.others.pop(0), now
+        pull.also.add(pull.asked)
+        pull.asked = pull.others.pop(0)
         self.effects.pull(pull.asked, pull.tag, digest)
         return True
 
-    def _pass_on(self, pull: _Pull, digest: bytes, now: float) -> None:
-        """Ask the next one; the one that takes long stays in line, for it may be honest and slow."""
-        pull.others.append(pull.asked)
-        self._ask_next(pull, digest, now)
+    def hurry(self, now: float, patience: float) -> bool:
+        """Ask all others that name a body which was asked for longer than ``patience`` seconds ago.
 
-    def hurry(self, now: float) -> None:
-        """Ask the next one for every body that was asked over ``patience`` ago; come again while any waits."""
-        waiting = []
+        All at once: t liars that serve nothing must not make an honest party miss the slot, one after another.
+        Returns whether a younger one is to be looked at later.
+        """
+        younger = False
         for segment in self.open_positions.values():
             for digest, pull in segment.pulls.items():
-                if now - pull.since >= self.patience and pull.others:
-                    self._pass_on(pull, digest, now)
-                if pull.others:
-                    waiting.append(pull.since + self.patience)
-        if waiting:
-            self.effects.hurry_at(min(waiting))
-
-    @property
-    def patience(self) -> float:
-        """Seconds before the next one that names a body is asked for it."""
-        return self.grace / 4
+                if now - pull.since < patience:
+                    younger = True
+                    continue
+                while self._ask_next(pull, digest):
+                    pass
+        return younger
 
     def _complete(self, pending: Pending, digest: bytes) -> bool:
         changed = False

@@ -18,7 +18,7 @@ from dkg_node.transport.mailbox import Mailbox, Pending, cost
 from dkg_node.transport.settings import Clock, Letter, Limits, LoopClock, NetworkThread, PeerSettings, PeerStatus, Timer
 from dkg_node.transport.streams import Line
 from dkg_node.transport.tls import Pin, TlsIdentity
-from dkg_node.transport.window import in_window
+from dkg_node.transport.window import Window
 
 __all__ = [
     "Boot", "Clock", "Letter", "Limits", "NetworkThread", "Peer", "PeerNetwork", "PeerSettings", "PeerStatus",
@@ -27,9 +27,6 @@ __all__ = [
 
 T = TypeVar("T")
 ERA_LIMIT = SEGMENT_LIMIT = PART_LIMIT = 1 << 32
-
-MOST_WANTS = 1 << 13
-"""Bodies a peer may ask for in one segment (a batch has 512 chunks): each answer costs memory until acknowledged."""
 
 
 class PeerNetwork:
@@ -64,9 +61,9 @@ class PeerNetwork:
         )
         self._gates = Gates(self._flow, self._clock, settings.limits.backlog, settings.min_rate, self._mailbox.grace)
         self._futures: dict[Pending, asyncio.Future[None]] = {}
+        self._window = Window(self._clock)
         self._looking: set[Pending] = set()
         self._hurry: Timer | None = None
-        self._served: Counter[tuple[Role, tuple[int, int]]] = Counter()
         self._era = 0
         self._status = {
             role: PeerStatus(connected=False, reason=f"party {role} was not reached yet") for role in self._others
@@ -150,8 +147,6 @@ class PeerNetwork:
         """
         for pending in self._mailbox.close((era, segment)):
             self._finish(pending)
-        for role, position in [key for key in self._served if not self._mailbox.serves(key[1])]:
-            del self._served[role, position]
         for role in self._others:
             if self._flow.backlog(role) > self._settings.limits.backlog:
                 self._on_hub("purge", role, era, segment)
@@ -160,6 +155,8 @@ class PeerNetwork:
         """See session.Link. Waits, too, for room towards the peers it sends to, while they keep up."""
         era = self._era
         pending = self._mailbox.begin(request, era, self.now())
+        if request.tag.part:
+            self._window.entered(pending.deadline)
         timers = self._watch(pending)
         try:
             await self._send_all(pending, era)
@@ -239,8 +236,8 @@ class PeerNetwork:
             self._on_hub("send", taken)
 
     async def parallel(self, bodies: Sequence[Callable[[], Awaitable[T]]], window: int) -> list[T]:
-        """Run the coroutines, at most ``window`` at a time, started in order; results in order."""
-        return await in_window(bodies, window)
+        """See session.Link, and ``window``: children that wait for a silent party hold up no others."""
+        return await self._window.run(bodies, window)
 
     def offer(self, digest: bytes, body: bytes) -> None:
         """Hold a body and serve it by digest until the segment ends."""
@@ -310,15 +307,16 @@ class PeerNetwork:
     def pull(self, role: Role, tag: Tag, digest: bytes) -> None:
         """Ask a peer for a body, and others that name it if it takes long."""
         self._send([(role, Message(Address(Kind.WANT, self._era, tag.segment, tag.slot, tag.part), digest))])
+        self._hurry_later()
 
-    def hurry_at(self, instant: float) -> None:
-        """Have the mailbox ask others for what takes long."""
+    def _hurry_later(self) -> None:
         if self._hurry is None:
-            self._hurry = self._clock.call_at(max(instant, self.now()), self._hurry_up)
+            self._hurry = self._clock.call_at(self.now() + self._mailbox.grace / 4, self._hurry_up)
 
     def _hurry_up(self) -> None:
         self._hurry = None
-        self._mailbox.hurry(self.now())
+        if self._mailbox.hurry(self.now(), self._mailbox.grace / 4):
+            self._hurry_later()
 
     def consumed(self, role: Role, size: int) -> None:
         """A peer's message needs no room any more."""
@@ -367,14 +365,12 @@ class PeerNetwork:
                 self._serve(role, address, body)
             elif address.kind is Kind.BODY:
                 tag = Tag(address.segment, address.slot, address.part)
-                for pending in self._mailbox.body(role, address.era, tag, body, self.now()):
+                for pending in self._mailbox.body(role, address.era, tag, body):
                     self._look_soon(pending)
 
     def _serve(self, role: Role, wanted: Address, digest: bytes) -> None:
-        position = (wanted.era, wanted.segment)
-        if len(digest) == 32 and self._mailbox.serves(position) and self._served[role, position] < MOST_WANTS:
-            self._served[role, position] += 1
-            body = self._mailbox.serve(wanted.era, wanted.segment, digest)
+        body = self._mailbox.serve(wanted.era, wanted.segment, digest) if len(digest) == 32 else None
+        if len(digest) == 32:
             address = Address(Kind.BODY, wanted.era, wanted.segment, wanted.slot, wanted.part)
             self._send([(role, Message(address, digest + (body or b"")))])
 

@@ -118,6 +118,10 @@ class Keys(Handle):
         """KDF(k_A, label) for every A."""
         return Keys(self.n, self.t, self.party, [kdf(value, label) for value in self.values])
 
+    def reveal(self) -> bytes:
+        """All keys, in order of increasing mask."""
+        return b"".join(self.values)
+
     def sealed(self, key: Secret, aad: bytes) -> bytes:
         """Seal in frames, bound to n, t and the party."""
         return seal(key.value, _kind(self.n, self.t, self.party), aad, b"".join(self.values))

@@ -1,0 +1,87 @@
+"""Catching up: results of certified segments that one did not finish oneself, by the hashes in their certificates."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING
+
+from dkg_node.ceremony.chain import Certificate, Chain, results
+from dkg_node.ceremony.letters import Want
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dkg_node.ceremony.letters import Letter
+    from dkg_node.ceremony.program import Program
+    from dkg_node.protocols.session import Group, Role
+
+
+class Adoption:
+    """One party's catching up. Peers are asked one after another: t+1 honest ones hold what a certificate names."""
+
+    def __init__(
+        self, program: Program, group: Group, me: Role, send: Callable[[Role, Letter], None], patience: float
+    ) -> None:
+        """``patience``: seconds until the next peer is asked."""
+        self._program, self._group, self._me = program, group, me
+        self._send, self._patience = send, patience
+        self._task: asyncio.Task[None] | None = None
+        self._chain: Chain = ()
+        self._wanted: dict[bytes, asyncio.Future[bytes]] = {}
+
+    def complete(self, chain: Chain, then: Callable[[Exception | None], None]) -> bool:
+        """Whether all results of a chain are held; if not, get them and call ``then`` (with the error, if any)."""
+        if all(map(self._program.holds, results(chain))):
+            return True
+        if self._task is None or self._chain != chain:
+            self.stop()
+            self._chain = chain
+            self._task = asyncio.get_running_loop().create_task(self._adopt_all(chain))
+            self._task.add_done_callback(lambda task: self._ended(task, then))
+        return False
+
+    def take(self, digest: bytes, body: bytes) -> None:
+        """Contents came; those nobody asked for are dropped."""
+        waiting = self._wanted.get(digest)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(body)
+
+    def stop(self) -> None:
+        """End."""
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+
+    def _ended(self, task: asyncio.Task[None], then: Callable[[Exception | None], None]) -> None:
+        if self._task is task:
+            self._task = None
+            error = task.exception() if not task.cancelled() else None
+            then(error if isinstance(error, Exception) else None)
+
+    async def _adopt_all(self, chain: Chain) -> None:
+        for certificate in results(chain):
+            if not self._program.holds(certificate):
+                fetch = partial(self._fetch, self._around(certificate))
+                contents = await fetch(certificate.core.contents)
+                await self._program.adopt(certificate, chain, contents, fetch)
+
+    def _around(self, certificate: Certificate) -> list[Role]:
+        """The signers in a circle from this party on: they hold what the certificate names."""
+        signers = certificate.signatures.keys() - {self._me}
+        return sorted(signers, key=lambda role: (role - self._me) % self._group.n)
+
+    async def _fetch(self, around: list[Role], digest: bytes) -> bytes:
+        """A body from the own store, or from one peer after another, for as long as it takes."""
+        held = self._program.contents(digest)
+        if held is not None:
+            return held
+        waiting = self._wanted.setdefault(digest, asyncio.get_running_loop().create_future())
+        while not waiting.done():
+            for role in around:
+                self._send(role, Want(digest))
+                await asyncio.wait([waiting], timeout=self._patience)
+                if waiting.done():
+                    break
+        del self._wanted[digest]
+        return waiting.result()

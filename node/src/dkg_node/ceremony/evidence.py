@@ -1,0 +1,61 @@
+"""What makes a chain grow: signatures on cores as they come in, and chains that prove themselves (01 section 2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from dkg_node.ceremony.chain import SEGMENT_PURPOSE, Certificate, Chain, Core, Position, head, linked, valid
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dkg_node.protocols.session import Group, Identity, Role
+
+CORES_KEPT = 8
+"""Cores one party can make another remember signatures on."""
+
+
+@dataclass(slots=True)
+class Evidence:
+    """Signatures on certificates to come, and certificates seen to be valid."""
+
+    group: Group
+    sid: bytes
+    identity: Identity
+    _signatures: dict[bytes, tuple[Core, dict[Role, bytes]]] = field(default_factory=dict)
+    _verified: set[bytes] = field(default_factory=set)
+
+    def note(self, role: Role, core: Core, signature: bytes) -> None:
+        """Take a party's signature, if it is one."""
+        if not self.identity.verify(role, SEGMENT_PURPOSE, core.signed(self.sid), signature):
+            return
+        kept = [digest for digest, (_, signers) in self._signatures.items() if role in signers]
+        for digest in kept[: max(0, len(kept) + 1 - CORES_KEPT)]:
+            self._signatures[digest][1].pop(role)
+        self._signatures.setdefault(core.digest(), (core, {}))[1][role] = signature
+
+    def certified(self, position: Position, bases: Sequence[Chain]) -> Chain | None:
+        """The chain with a certificate of n-t signatures for ``position``, on top of the base that it names."""
+        for core, signatures in self._signatures.values():
+            if core.position == position and len(signatures) >= self.group.quorum:
+                for base in bases:
+                    if head(base) == core.before:
+                        return (*base, Certificate(core, dict(signatures)))
+        return None
+
+    def settled(self, position: Position) -> None:
+        """Signatures up to a position are of no use any more."""
+        self._signatures = {d: entry for d, entry in self._signatures.items() if entry[0].position > position}
+
+    def proves(self, chain: Chain) -> bool:
+        """Whether a chain is linked and every certificate valid; those seen before need no second look."""
+        if not linked(chain):
+            return False
+        for certificate in chain:
+            digest = certificate.core.digest()
+            if digest not in self._verified:
+                if not valid(certificate, self.group, self.sid, self.identity):
+                    return False
+                self._verified.add(digest)
+        return True

@@ -1,0 +1,112 @@
+"""Messages of the control layer, outside of slots, as bytes (01 section 2). Pure; peers' bytes never raise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dkg_node.algebra.encoding import enc
+from dkg_node.ceremony.book import KINDS, Statement
+from dkg_node.ceremony.chain import (
+    ERA_LIMIT,
+    HASH,
+    SIGNATURE,
+    Chain,
+    Core,
+    EraProof,
+    Position,
+    decode_chain,
+    decode_core,
+    decode_proof,
+    encode_chain,
+    encode_proof,
+)
+from dkg_node.protocols.decoding import decoded, is_integer
+
+if TYPE_CHECKING:
+    from dkg_node.protocols.session import Group
+
+
+@dataclass(frozen=True, slots=True)
+class Show:
+    """The proof of the era one is in, and a chain or the end of one: each proves itself."""
+
+    proof: EraProof
+    chain: Chain
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """A ``ready`` or ``go``."""
+
+    statement: Statement
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """A party's signature on what it holds durably."""
+
+    core: Core
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Show me your whole chain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """Send me the contents behind a digest."""
+
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """Contents of a certificate."""
+
+    body: bytes
+
+
+Letter = Show | Say | Sign | Ask | Want | Contents
+
+
+def encode(letter: Letter) -> bytes:
+    """A word for the kind, then the parts."""
+    match letter:
+        case Show(proof, chain):
+            return enc("show", encode_proof(proof), encode_chain(chain))
+        case Say(Statement(kind, position, signature)):
+            return enc(kind, position.era, position.segment + 1, signature)
+        case Sign(core, signature):
+            return enc("sign", core.encode(), signature)
+        case Want(digest):
+            return enc("want", digest)
+        case Contents(body):
+            return enc("contents", body)
+        case Ask():
+            return enc("ask")
+
+
+def decode(group: Group, data: bytes) -> Letter | None:  # noqa: PLR0911 - one a kind
+    """Inverse of ``encode``; None for anything else."""
+    match decoded(data):
+        case ("show", bytes() as proof_bytes, bytes() as chain_bytes):
+            proof, chain = decode_proof(group, proof_bytes), decode_chain(group, chain_bytes)
+            return None if proof is None or chain is None else Show(proof, chain)
+        case ("ready" | "go" as word, int() as era, int() as place, bytes() as signature):
+            fits = is_integer(era) and is_integer(place) and era < ERA_LIMIT and place < ERA_LIMIT
+            kind = KINDS[0] if word == KINDS[0] else KINDS[1]
+            good = fits and len(signature) == SIGNATURE
+            return Say(Statement(kind, Position(era, place - 1), signature)) if good else None
+        case ("sign", bytes() as core_bytes, bytes() as signature):
+            core = decode_core(group, core_bytes)
+            return None if core is None or len(signature) != SIGNATURE else Sign(core, signature)
+        case ("want", bytes() as digest) if len(digest) == HASH:
+            return Want(digest)
+        case ("contents", bytes() as body):
+            return Contents(body)
+        case ("ask",):
+            return Ask()
+    return None

@@ -1,0 +1,186 @@
+"""One segment as one party runs it: its session, its silence, its outcome; and the resume (01 section 2)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from typing import TYPE_CHECKING, TypeVar
+
+from dkg_node.ceremony.chain import RESUME, Chain, Core, decode_chain, encode_chain, head, last, linked, valid
+from dkg_node.ceremony.program import Outcome
+from dkg_node.errors import QuorumLost
+from dkg_node.protocols.broadcast import broadcast, broadcast_slots
+from dkg_node.protocols.session import Session
+from dkg_node.protocols.state import PublicState
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from dkg_node.ceremony.program import Ports, Setting
+    from dkg_node.protocols.session import Exchange, Group, Link, Role, Slot
+
+T = TypeVar("T")
+CHAINS = "chains"
+CERTIFICATE_LIMIT = 6 << 10
+"""Bytes of a certificate beside its signatures: the longest public state that 13 parties can have fits."""
+SIGNATURE_COST = 96
+
+
+class SegmentLink:
+    """The link of one segment: counts the slots in use and, for a silent party, takes all words out of its messages.
+
+    A silent party (restarted, Absent, without memory) sends empty messages, so that nobody waits for it.
+    """
+
+    def __init__(self, link: Link, me: Role, *, silent: bool) -> None:
+        """``silent``: whether this party must not speak in the segment."""
+        self._link, self._me, self._silent = link, me, silent
+        self.used = 0
+        """Slots begun."""
+
+    async def exchange(self, request: Exchange) -> Mapping[Role, bytes | None]:
+        """See Link."""
+        self.used = max(self.used, request.tag.slot + 1)
+        if self._silent:
+            empty = {role: b"" for role in request.outgoing if role != self._me}
+            request = replace(request, outgoing=empty, expect=request.expect - {self._me})
+        return await self._link.exchange(request)
+
+    async def parallel(self, bodies: Sequence[Callable[[], Awaitable[T]]], window: int) -> list[T]:
+        """See Link."""
+        return await self._link.parallel(bodies, window)
+
+    def offer(self, digest: bytes, body: bytes) -> None:
+        """See Link."""
+        self._link.offer(digest, body)
+
+    def held(self, digest: bytes) -> bytes | None:
+        """See Link."""
+        return self._link.held(digest)
+
+
+@dataclass(slots=True)
+class Running:
+    """The segment under way."""
+
+    setting: Setting
+    session: Session
+    link: SegmentLink
+    ends: tuple[float, ...]
+    """End of every slot on the party's clock."""
+    silent: bool
+    base: Chain
+    """The chain its certificate will follow: the one of the start, or the one a resume chose."""
+    task: asyncio.Task[Outcome] | None = None
+    outcome: Outcome | None = None
+    over: bool = False
+    """Whether the program has ended, well or not."""
+    pending: Chain | None = None
+    """A certificate that came before the program ended."""
+    signed: tuple[Core, bytes] | None = None
+    timers: list[asyncio.TimerHandle] = field(default_factory=list)
+
+    @property
+    def last_end(self) -> float:
+        """When the last slot in use ends."""
+        return self.ends[max(0, self.link.used - 1)]
+
+
+def begin(ports: Ports, setting: Setting, returning: frozenset[Role], *, silent: bool) -> Running:
+    """Open the segment from now on, with absolute deadlines."""
+    era, segment = setting.position
+    schedule = (
+        resume_slots(ports.group, ports.program.segments, era)
+        if segment == RESUME
+        else ports.program.schedule(segment, setting.state)
+    )
+    now = ports.network.now()
+    ends = tuple(now + end for end in ports.pace.ends(schedule))
+    ports.network.open_segment(segment, ends, era)
+    link = SegmentLink(ports.link, ports.me, silent=silent)
+    session = Session.of(ports.group, ports.me, ports.sid, link, ports.identity).enter(segment, schedule)
+    before = bytes(32) if segment == RESUME else head(setting.chain)
+    session = setting.state.bind(replace(session, era=era, before=before, returning=returning))
+    return Running(setting, session, link, ends, silent, setting.chain)
+
+
+async def run(ports: Ports, running: Running) -> Outcome:
+    """The program of the segment, or the resume."""
+    setting = running.setting
+    if setting.position.segment != RESUME:
+        return await ports.program.run(running.session, setting)
+    limit = chain_limit(ports.group, ports.program.segments, setting.position.era)
+    running.base, missing = await resume(running.session, setting.chain, limit)
+    return Outcome(head(running.base), resumed_state(running.base, missing))
+
+
+def state_after(running: Running) -> PublicState:
+    """The outcome's state, with who fell silent and without who returned. QuorumLost if too few are left.
+
+    Readmitted is who was Absent at the start and is listed in t+1 valid bodies of the segment's last Broadcast.
+    """
+    session, start, outcome = running.session, running.setting.state, running.outcome
+    if outcome is None:
+        raise ValueError("the segment has not ended")
+    if running.setting.position.segment == RESUME:
+        return outcome.state
+    seen = Counter(role for listed in session.ledger.listed.values() for role in listed)
+    back = {role for role in start.absent if seen[role] > session.group.t}
+    state = replace(outcome.state, absent=(start.absent | session.ledger.absent) - back)
+    gone = state.absent | state.corrupt
+    if len(gone) > session.group.t:
+        raise QuorumLost(f"parties {sorted(gone)} are away or proven wrong: bring those back that are away", gone)
+    return state
+
+
+def core_of(running: Running) -> Core:
+    """What this party would sign."""
+    if running.outcome is None:
+        raise ValueError("the segment has not ended")
+    digest = sha256(running.outcome.contents).digest()
+    return Core(running.setting.position, head(running.base), digest, state_after(running))
+
+
+# --- resume
+
+
+def chain_limit(group: Group, segments: int, era: int) -> int:
+    """Longest honest chain before an era's resume: all segments, and at most one resume an era. The same for all."""
+    return (segments + era) * (CERTIFICATE_LIMIT + SIGNATURE_COST * group.n)
+
+
+def resume_slots(group: Group, segments: int, era: int) -> tuple[Slot, ...]:
+    """One Broadcast of chains."""
+    return broadcast_slots(CHAINS, group, chain_limit(group, segments, era))
+
+
+async def resume(session: Session, chain: Chain, limit: int) -> tuple[Chain, frozenset[Role]]:
+    """Broadcast one's chain; the one with the highest last (era, segment) is taken whole. Returns it and who is None.
+
+    Raises QuorumLost naming the None when fewer than n-t chains are valid.
+    """
+    outputs = await broadcast(session, CHAINS, encode_chain(chain), limit=limit)
+    read = {body: read_chain(session, body) for body in set(outputs.values())}
+    shown = {role: read[body] for role, body in outputs.items()}
+    good = {role: found for role, found in shown.items() if found is not None}
+    missing = frozenset(session.group.roles) - good.keys()
+    if len(good) < session.group.quorum:
+        raise QuorumLost(f"resume: no valid chain from parties {sorted(missing)}: bring them back", missing)
+    return max(good.values(), key=last), missing
+
+
+def read_chain(session: Session, body: bytes | None) -> Chain | None:
+    """A whole, linked chain of valid certificates from before this era, or None."""
+    chain = None if body is None else decode_chain(session.group, body)
+    if chain is None or not linked(chain) or (chain and last(chain).era >= session.era):
+        return None
+    good = all(valid(certificate, session.group, session.sid, session.identity) for certificate in chain)
+    return chain if good else None
+
+
+def resumed_state(chain: Chain, missing: frozenset[Role]) -> PublicState:
+    """Public state after a resume: the chosen chain's, but Absent is who was None in the resume, and nobody else."""
+    state = chain[-1].core.state if chain else PublicState()
+    return replace(state, absent=missing)

@@ -1,0 +1,97 @@
+"""Seeded runs of the control layer: ``python -m dkg_node.testing.control_runs N T FIRST LAST``.
+
+Each seed draws faulty parties, their behaviour, crashes and boots. Prints how many runs were good, and every failure
+with its seed; ``--trace`` prints the events too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections import Counter
+from random import Random
+from typing import TYPE_CHECKING
+
+from dkg_node.protocols.session import Group
+from dkg_node.testing.control_faults import BEHAVIOURS
+from dkg_node.testing.control_world import Crash, Plan, World
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+KINDS = ("none", "events", "events", "events", "one", "rolling", "burst", "all", "mix", "wiped")
+
+
+def draw_plan(group: Group, seed: int) -> Plan:
+    """A run's plan from its seed."""
+    random = Random(seed * 7919 + group.n)
+    faulty = random.sample(list(group.roles), random.choice((0, group.t, group.t, group.t)))
+    honest = [role for role in group.roles if role not in faulty]
+    kind, calm = random.choice(KINDS), random.choice((40, 80, 150))
+    return Plan(
+        group=group,
+        seed=seed,
+        faulty=frozenset(faulty),
+        behaviour=random.choice(BEHAVIOURS),
+        crashes=_crashes(random, kind, honest, calm, group.t),
+        event_crashes=random.randint(1, 8) if kind == "events" else 0,
+        event_chance=random.choice((0.05, 0.15, 0.4)),
+        calm=calm,
+        cut=random.choice((0, 0.5, 1)),
+        linger=random.choice((0.0, 0.0, 0.9)),
+    )
+
+
+def _crashes(random: Random, kind: str, honest: list[int], calm: float, t: int) -> list[Crash]:
+    """When who goes down, and for how long."""
+    found = []
+    if kind in {"one", "wiped"}:
+        down = random.choice((0.05, 2, 8))
+        found = [Crash(random.uniform(1, calm), random.choice(honest), down, wiped=kind == "wiped")]
+    if kind in {"rolling", "mix"}:
+        found += [
+            Crash(random.uniform(1, calm), random.choice(honest), random.choice((0.05, 1, 8, 20)))
+            for _ in range(random.randint(2, 6))
+        ]
+    start = random.uniform(1, calm)
+    if kind in {"burst", "mix"}:
+        some = random.sample(honest, min(len(honest), t + 1))
+        found += [Crash(start + random.uniform(0, 2), role, random.choice((0.05, 1, 8))) for role in some]
+    if kind == "all":
+        late = [random.choice((0.0, random.uniform(0, 6))) for _ in honest]
+        found = [
+            Crash(start + more, role, random.choice((0.05, 1, 8))) for role, more in zip(honest, late, strict=True)
+        ]
+    return found
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run seeds FIRST to LAST-1; 0 if all were good."""
+    parser = argparse.ArgumentParser(prog="control_runs")
+    for name in ("n", "t", "first", "last"):
+        parser.add_argument(name, type=int)
+    parser.add_argument("--trace", action="store_true")
+    options = parser.parse_args(arguments)
+    group, counts, eras = Group(options.n, options.t), Counter[str](), Counter[int]()
+    began = time.monotonic()
+    for seed in range(options.first, options.last):
+        world = World(draw_plan(group, seed))
+        bad = world.run()
+        counts.update({str(entry[0]) for entry in bad} or {"good"})
+        eras[min(world.eras, 9)] += 1
+        if options.trace:
+            _print("\n".join(str(line) for line in world.log))
+        if bad or options.trace:
+            plan = world.plan
+            _print(f"seed {seed}: {bad} faulty {sorted(plan.faulty)} {plan.behaviour}")
+    _print(f"n={group.n} {dict(counts)} eras {dict(sorted(eras.items()))} {time.monotonic() - began:.0f} s")
+    return 0 if set(counts) <= {"good"} else 1
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(text + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
