@@ -107,7 +107,7 @@ class Keys:
     def derive(self, label: bytes) -> Keys:
         """KDF(k_A, label) for every A."""
     def reveal(self) -> bytes:
-        """Inverse of ``from_bytes``: leaves secret memory. Only for the keys of a batch that is thrown away (01, 4.7)."""
+        """Inverse of ``from_bytes``: leaves secret memory. Only for keys of a batch that is thrown away (01, 4.7)."""
     def sealed(self, key: Secret, aad: bytes) -> bytes: ...
     @staticmethod
     def unsealed(n: int, t: int, party: int, key: Secret, aad: bytes, blob: Buffer) -> Keys: ...
