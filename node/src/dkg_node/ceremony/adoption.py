@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dkg_node.ceremony.chain import Certificate, Chain, results
-from dkg_node.ceremony.letters import Want
+from dkg_node.ceremony.letters import Inquire, Want
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from dkg_node.ceremony.letters import Letter
     from dkg_node.ceremony.program import Program
     from dkg_node.protocols.session import Group, Role
+
+
+@dataclass(frozen=True, slots=True)
+class _Inquiry:
+    """A question under way."""
+
+    roles: frozenset[Role]
+    take: Callable[[Role, bytes], bool]
+    over: asyncio.Future[None]
 
 
 class Adoption:
@@ -29,6 +38,7 @@ class Adoption:
         self._task: asyncio.Task[None] | None = None
         self._chain: Chain = ()
         self._wanted: dict[bytes, asyncio.Future[bytes]] = {}
+        self._inquiry: _Inquiry | None = None
 
     def complete(self, chain: Chain, then: Callable[[Exception | None], None]) -> bool:
         """Whether all results of a chain are held; if not, get them and call ``then`` (with the error, if any)."""
@@ -47,6 +57,12 @@ class Adoption:
         if waiting is not None and not waiting.done():
             waiting.set_result(body)
 
+    def replied(self, role: Role, body: bytes) -> None:
+        """An answer came; one that nobody waits for is dropped."""
+        inquiry = self._inquiry
+        if inquiry is not None and role in inquiry.roles and not inquiry.over.done() and inquiry.take(role, body):
+            inquiry.over.set_result(None)
+
     def stop(self) -> None:
         """End."""
         if self._task is not None:
@@ -62,16 +78,16 @@ class Adoption:
     async def _adopt_all(self, chain: Chain) -> None:
         for certificate in results(chain):
             if not self._program.holds(certificate):
-                fetch = partial(self._fetch, self._around(certificate))
-                contents = await fetch(certificate.core.contents)
-                await self._program.adopt(certificate, chain, contents, fetch)
+                peers = _Peers(self, self._around(certificate))
+                contents = await peers.fetch(certificate.core.contents)
+                await self._program.adopt(certificate, chain, contents, peers)
 
     def _around(self, certificate: Certificate) -> list[Role]:
         """The signers in a circle from this party on: they hold what the certificate names."""
         signers = certificate.signatures.keys() - {self._me}
         return sorted(signers, key=lambda role: (role - self._me) % self._group.n)
 
-    async def _fetch(self, around: list[Role], digest: bytes) -> bytes:
+    async def fetch(self, around: list[Role], digest: bytes) -> bytes:
         """A body from the own store, or from one peer after another, for as long as it takes."""
         held = self._program.contents(digest)
         if held is not None:
@@ -85,3 +101,32 @@ class Adoption:
                     break
         del self._wanted[digest]
         return waiting.result()
+
+    async def inquire(self, questions: Mapping[Role, bytes], take: Callable[[Role, bytes], bool]) -> None:
+        """See Peers. One inquiry at a time: there is one task that adopts."""
+        inquiry = _Inquiry(frozenset(questions), take, asyncio.get_running_loop().create_future())
+        self._inquiry = inquiry
+        try:
+            while not inquiry.over.done():
+                for role, question in questions.items():
+                    self._send(role, Inquire(question))
+                await asyncio.wait([inquiry.over], timeout=self._patience)
+        finally:
+            if self._inquiry is inquiry:  # a later task may ask already
+                self._inquiry = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Peers:
+    """The Peers of one certificate: contents come from its signers."""
+
+    adoption: Adoption
+    around: list[Role]
+
+    async def fetch(self, digest: bytes) -> bytes:
+        """See Peers."""
+        return await self.adoption.fetch(self.around, digest)
+
+    async def inquire(self, questions: Mapping[Role, bytes], take: Callable[[Role, bytes], bool]) -> None:
+        """See Peers."""
+        await self.adoption.inquire(questions, take)

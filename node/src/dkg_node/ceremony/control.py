@@ -27,7 +27,7 @@ from dkg_node.ceremony.chain import (
     results,
 )
 from dkg_node.ceremony.evidence import Evidence
-from dkg_node.ceremony.letters import Ask, Contents, Letter, Say, Show, Sign, Want
+from dkg_node.ceremony.letters import Ask, Contents, Inquire, Letter, Reply, Say, Show, Sign, Want
 from dkg_node.ceremony.program import Setting
 from dkg_node.ceremony.voice import Voice
 from dkg_node.errors import DkgError, QuorumLost, StateDiverged
@@ -144,14 +144,26 @@ class Control:
             case Sign(core, signature):
                 if core.position >= self.position:
                     self._evidence.note(role, core, signature)
+            case Contents(body):
+                self._adoption.take(sha256(body).digest(), body)
+            case Reply(body):
+                self._adoption.replied(role, body)
+            case _:
+                self._answer(role, letter)
+
+    def _answer(self, role: Role, letter: Letter) -> None:
+        """What a peer asks for."""
+        match letter:
             case Ask():
                 self._voice.send(role, Show(self.proof, self.chain))
             case Want(digest):
                 body = self._ports.program.contents(digest)
                 if body is not None:
                     self._voice.send(role, Contents(body))
-            case Contents(body):
-                self._adoption.take(sha256(body).digest(), body)
+            case Inquire(question):
+                answer = self._ports.program.reply(role, question)
+                if answer is not None:
+                    self._voice.send(role, Reply(answer))
 
     def _peer_booted(self, role: Role) -> None:
         """A new boot knows nothing: show and say it all again."""
@@ -317,7 +329,7 @@ class Control:
         silent = self._blind or position == self._barred or ports.me in state.absent | state.corrupt
         self._asking = self._asking and (self._blind or position == self._barred)
         returning = state.absent & self._book.entry(position).ready
-        running = segment.begin(ports, Setting(position, self.chain, state), returning, silent=silent)
+        running = segment.begin(ports, Setting(position, self.chain, state, silent), returning, silent=silent)
         self._running = running
         ports.observe("start", position)
         running.task = asyncio.get_running_loop().create_task(segment.run(ports, running))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dkg_node.algebra.encoding import enc
@@ -25,6 +25,11 @@ from dkg_node.protocols.decoding import decoded, is_integer
 
 if TYPE_CHECKING:
     from dkg_node.protocols.session import Group
+
+QUESTION_LIMIT = 2 << 10
+"""Longest body of an Inquire: who needs more asks again. An answer takes a moment of the receiver's loop."""
+REPLY_LIMIT = 32 << 10
+"""Longest body of a Reply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +74,26 @@ class Contents:
     body: bytes
 
 
-Letter = Show | Say | Sign | Ask | Want | Contents
+@dataclass(frozen=True, slots=True)
+class Inquire:
+    """A question that only this receiver may answer: unlike contents, the answer is secret from others."""
+
+    body: bytes
+    """At most ``QUESTION_LIMIT`` bytes; the segments' programs know what it asks."""
 
 
-def encode(letter: Letter) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The answer to an Inquire. Secret bytes: for the peer that asked, over its own channel, and kept nowhere."""
+
+    body: bytes = field(repr=False)
+    """At most ``REPLY_LIMIT`` bytes."""
+
+
+Letter = Show | Say | Sign | Ask | Want | Contents | Inquire | Reply
+
+
+def encode(letter: Letter) -> bytes:  # noqa: PLR0911 - one a kind
     """A word for the kind, then the parts."""
     match letter:
         case Show(proof, chain):
@@ -87,6 +108,10 @@ def encode(letter: Letter) -> bytes:
             return enc("contents", body)
         case Ask():
             return enc("ask")
+        case Inquire(body):
+            return enc("inquire", body)
+        case Reply(body):
+            return enc("reply", body)
 
 
 def decode(group: Group, data: bytes) -> Letter | None:  # noqa: PLR0911 - one a kind
@@ -109,4 +134,8 @@ def decode(group: Group, data: bytes) -> Letter | None:  # noqa: PLR0911 - one a
             return Contents(body)
         case ("ask",):
             return Ask()
+        case ("inquire", bytes() as body) if len(body) <= QUESTION_LIMIT:
+            return Inquire(body)
+        case ("reply", bytes() as body) if len(body) <= REPLY_LIMIT:
+            return Reply(body)
     return None

@@ -26,15 +26,13 @@ from dkg_node.protocols.prss import setup
 from dkg_node.protocols.store import fetched
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from dkg_node.algebra.kernel import Keys, Secret, Shares
     from dkg_node.ceremony.phases import Segment
-    from dkg_node.ceremony.program import Setting
+    from dkg_node.ceremony.program import Peers, Setting
     from dkg_node.ceremony.run import Findings, Party, Work
     from dkg_node.keygen.preprocessing import Preprocessing
     from dkg_node.offline.chunk import Batch
-    from dkg_node.protocols.session import Session, Slot
+    from dkg_node.protocols.session import Role, Session, Slot
     from dkg_node.protocols.state import PublicState
 
 FINAL = 0
@@ -169,13 +167,14 @@ class Making:
         held = self._party.archive.get(digest)
         return held if held is not None else fetched(self._party.store, digest)
 
-    async def adopt(
-        self, certificate: Certificate, chain: Chain, contents: bytes, fetch: Callable[[bytes], Awaitable[bytes]]
-    ) -> None:
+    def reply(self, role: Role, question: bytes) -> bytes | None:
+        """See Program."""
+
+    async def adopt(self, certificate: Certificate, chain: Chain, contents: bytes, peers: Peers) -> None:
         """See Program: from hash table and V by hash; the key share from the batches."""
         segment, digest = self._segment_of(certificate), certificate.core.contents
         if segment.batch is not None:
-            self._made[digest] = await self._again(certificate, chain, contents, fetch)
+            self._made[digest] = await self._again(certificate, chain, contents, peers)
         elif segment.kind == "online":
             self._share = key_shares(self._work.params, self._work.plan, self._held(chain)).all
         else:
@@ -183,9 +182,7 @@ class Making:
         self._keep(segment, contents)
         self._party.transcript.add("adopted", segment=segment.index)
 
-    async def _again(
-        self, certificate: Certificate, chain: Chain, contents: bytes, fetch: Callable[[bytes], Awaitable[bytes]]
-    ) -> Made:
+    async def _again(self, certificate: Certificate, chain: Chain, contents: bytes, peers: Peers) -> Made:
         """A certified batch's results from keys, hash table and V."""
         segment, table = self._segment_of(certificate), written.decode_batch(contents)
         if segment.batch is None or table is None:
@@ -194,7 +191,7 @@ class Making:
         store = self._party.store
         for one in opened:
             if fetched(store, one.digest) is None:
-                store.put(await fetch(one.digest))
+                store.put(await peers.fetch(one.digest))
         spot = Spot(self._work.sid, *certificate.position)
         work = BatchWork.of(spot, self._keys_of(chain), segment.batch, generation, store)
         return Made(segment.batch, restored(spot, work, opened))

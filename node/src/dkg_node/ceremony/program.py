@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from dkg_node.ceremony.chain import NO_PROOF, Chain, EraProof
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from dkg_node.ceremony.chain import Certificate, Position
     from dkg_node.protocols.session import Group, Identity, Link, Role, Session, Slot
@@ -35,6 +35,24 @@ class Setting:
     """All certificates before it."""
     state: PublicState
     """Public state at its start."""
+    silent: bool = False
+    """Whether this party says nothing in the segment: it may have spoken there before, or is Absent."""
+
+
+class Peers(Protocol):
+    """What a party that catches up asks of others. Both go on for as long as it takes; cancel them to give up."""
+
+    async def fetch(self, digest: bytes) -> bytes:
+        """Public contents by their SHA-256, checked, from this party's own store or from a peer's."""
+        ...
+
+    async def inquire(self, questions: Mapping[Role, bytes], take: Callable[[Role, bytes], bool]) -> None:
+        """Ask each role its question (at most ``letters.QUESTION_LIMIT`` bytes), again and again.
+
+        ``take`` gets the answers, of those roles alone, as they come; it never raises for their bytes, and ends the
+        inquiry by True. Answers that come later are dropped.
+        """
+        ...
 
 
 class Program(Protocol):
@@ -64,12 +82,17 @@ class Program(Protocol):
         """Whether the results of a certified segment are held."""
         ...
 
-    async def adopt(
-        self, certificate: Certificate, chain: Chain, contents: bytes, fetch: Callable[[bytes], Awaitable[bytes]]
-    ) -> None:
+    async def adopt(self, certificate: Certificate, chain: Chain, contents: bytes, peers: Peers) -> None:
         """Take over the results of a certified segment that one did not finish oneself.
 
-        ``chain``: the one in force, all before the segment held; ``fetch`` gets from peers what ``contents`` names.
+        ``chain``: the one in force, all before the segment held; ``peers`` have what ``contents`` names.
+        """
+        ...
+
+    def reply(self, role: Role, question: bytes) -> bytes | None:
+        """Answer a peer's ``Peers.inquire``; None when there is nothing that this very peer may know.
+
+        ``question`` is a peer's bytes: it never raises. At most ``letters.REPLY_LIMIT`` bytes, for its eyes only.
         """
         ...
 

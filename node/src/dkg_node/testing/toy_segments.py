@@ -19,10 +19,10 @@ from dkg_node.protocols.broadcast import broadcast, broadcast_slots
 from dkg_node.protocols.session import Group, Role, Session, Slot
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from dkg_node.ceremony.chain import Certificate, Chain, Position
-    from dkg_node.ceremony.program import Setting
+    from dkg_node.ceremony.program import Peers, Setting
     from dkg_node.protocols.state import PublicState
 
 STAGES = ("B", "VB", "VB", "PD", "B")
@@ -116,11 +116,12 @@ class ToyProgram:
         """Whether the contents lie on the disk."""
         return certificate.core.contents in self.disk.contents
 
-    async def adopt(
-        self, certificate: Certificate, chain: Chain, contents: bytes, fetch: Callable[[bytes], Awaitable[bytes]]
-    ) -> None:
+    async def adopt(self, certificate: Certificate, chain: Chain, contents: bytes, peers: Peers) -> None:
         """Written."""
         self.disk.contents[certificate.core.contents] = contents
+
+    def reply(self, role: Role, question: bytes) -> bytes | None:
+        """Nothing is secret here."""
 
     def contents(self, digest: bytes) -> bytes | None:
         """From the disk."""
