@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
     from dkg_node.ceremony.phases import Segment
     from dkg_node.keygen.parameters import ParameterSet
@@ -145,3 +145,7 @@ class MeteredLink:
     def held(self, digest: bytes) -> bytes | None:
         """See Link."""
         return self._link.held(digest)
+
+    def skip(self, segment: int, slots: Collection[int]) -> None:
+        """See Link."""
+        self._link.skip(segment, slots)

@@ -12,11 +12,11 @@ from dkg_node.ceremony.chain import RESUME, Chain, Core, decode_chain, encode_ch
 from dkg_node.ceremony.program import Outcome
 from dkg_node.errors import QuorumLost
 from dkg_node.protocols.broadcast import broadcast, broadcast_slots
-from dkg_node.protocols.session import Session
+from dkg_node.protocols.session import Session, moved
 from dkg_node.protocols.state import PublicState
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
     from dkg_node.ceremony.program import Ports, Setting
     from dkg_node.protocols.session import Exchange, Group, Link, Role, Slot
@@ -29,14 +29,16 @@ SIGNATURE_COST = 96
 
 
 class SegmentLink:
-    """The link of one segment: counts the slots in use and, for a silent party, takes all words out of its messages.
+    """The link of one segment: knows when the slots in use end and, for a silent party, takes all words out.
 
     A silent party (restarted, Absent, without memory) sends empty messages, so that nobody waits for it.
     """
 
-    def __init__(self, link: Link, me: Role, *, silent: bool) -> None:
-        """``silent``: whether this party must not speak in the segment."""
+    def __init__(self, link: Link, me: Role, ends: tuple[float, ...], *, silent: bool) -> None:
+        """``ends``: of all slots, on the party's clock; ``silent``: whether it must not speak in the segment."""
         self._link, self._me, self._silent = link, me, silent
+        self.ends = ends
+        """End of every slot, without those that fell away."""
         self.used = 0
         """Slots begun."""
 
@@ -60,6 +62,16 @@ class SegmentLink:
         """See Link."""
         return self._link.held(digest)
 
+    def skip(self, segment: int, slots: Collection[int]) -> None:
+        """See Link."""
+        self._link.skip(segment, slots)
+        self.ends = moved(self.ends, slots)
+
+    @property
+    def last_end(self) -> float:
+        """When the last slot in use ends."""
+        return self.ends[max(0, self.used - 1)]
+
 
 @dataclass(slots=True)
 class Running:
@@ -68,8 +80,6 @@ class Running:
     setting: Setting
     session: Session
     link: SegmentLink
-    ends: tuple[float, ...]
-    """End of every slot on the party's clock."""
     silent: bool
     base: Chain
     """The chain its certificate will follow: the one of the start, or the one a resume chose."""
@@ -84,8 +94,8 @@ class Running:
 
     @property
     def last_end(self) -> float:
-        """When the last slot in use ends."""
-        return self.ends[max(0, self.link.used - 1)]
+        """When the last slot in use ends, on the party's clock."""
+        return self.link.last_end
 
 
 def begin(ports: Ports, setting: Setting, returning: frozenset[Role], *, silent: bool) -> Running:
@@ -99,11 +109,11 @@ def begin(ports: Ports, setting: Setting, returning: frozenset[Role], *, silent:
     now = ports.network.now()
     ends = tuple(now + end for end in ports.pace.ends(schedule))
     ports.network.open_segment(segment, ends, era)
-    link = SegmentLink(ports.link, ports.me, silent=silent)
+    link = SegmentLink(ports.link, ports.me, ends, silent=silent)
     session = Session.of(ports.group, ports.me, ports.sid, link, ports.identity).enter(segment, schedule)
     before = bytes(32) if segment == RESUME else head(setting.chain)
     session = setting.state.bind(replace(session, era=era, before=before, returning=returning))
-    return Running(setting, session, link, ends, silent, setting.chain)
+    return Running(setting, session, link, silent, setting.chain)
 
 
 async def run(ports: Ports, running: Running) -> Outcome:

@@ -34,6 +34,21 @@ class Slot:
     """Core-seconds one party computes in it."""
 
 
+def moved(ends: Sequence[float], slots: Collection[int]) -> tuple[float, ...]:
+    """Ends of a segment's slots when some fall away: each later one comes forward by the lengths of those before it.
+
+    A skipped slot has no length any more: it ends with the one before. The first slot never falls away.
+    """
+    if not all(0 < slot < len(ends) for slot in slots):
+        raise ValueError(f"skip slots 1 to {len(ends) - 1} only, not {sorted(slots)}")
+    found, saved = [], 0.0
+    for index, end in enumerate(ends):
+        if index in slots:
+            saved += end - ends[index - 1]
+        found.append(end - saved)
+    return tuple(found)
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Tag:
     """What a message belongs to: segment, slot in it, part (0, or number of the child session)."""
@@ -82,6 +97,13 @@ class Link(Protocol):
 
     def held(self, digest: bytes) -> bytes | None:
         """A body offered or pulled in this segment."""
+        ...
+
+    def skip(self, segment: int, slots: Collection[int]) -> None:
+        """Slots of the open segment fall away: all later ones end earlier by their lengths (``moved``).
+
+        ValueError for a slot that lies before one that has begun (a mistake in the code).
+        """
         ...
 
 
@@ -199,6 +221,26 @@ class Session:
         request = Exchange(tag, outgoing, waited, limit, self.named(slot), enough, names, body_limit)
         got = await self.link.exchange(request)
         return {role: got.get(role) for role in sorted(expected)}
+
+    def skip(self, *names: str) -> None:
+        """Slots of this round that nobody needs any more do not count in the deadlines of the slots after them.
+
+        Slot k then ends at T_start + the sum of Delta of the slots used up to k (01 section 2, "Slots"). Three things
+        must hold, so that relays of Dolev-Strong stay in time:
+
+        - The caller decides by Broadcast outputs alone. All honest parties share them, so each moves the same slots by
+          the same lengths: at different instants, but k's end stays T_start plus one sum, the same at all, and honest
+          parties differ in it by their starts alone, as without skipping.
+        - No deadline moves once its slot has begun: a party skips between two slots, and every skipped slot lies after
+          all that have begun (else ValueError). Nor can a message have been judged late by a deadline that moves: what
+          comes for a slot before it begins is kept, whatever the time.
+        - What is left of the sum still gives every slot its whole Delta after the end of the last used one before it,
+          so a party that needed all the time of that one is late for none.
+        """
+        if self.part:
+            msg = "a child session skips no slots"
+            raise ValueError(msg)
+        self.link.skip(self.segment, frozenset(map(self.slot, names)))
 
     async def parallel(self, bodies: Sequence[Callable[[Session], Awaitable[T]]], window: int) -> list[T]:
         """Run child protocols, at most ``window`` at once; child i has part i+1. Children have no children."""

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from dkg_node.protocols.session import Exchange, Group, Role, Session, Tag
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Coroutine, Generator, Mapping, Sequence
 
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -131,9 +131,17 @@ class LockstepLink:
     """The Link of one simulated party: every await is answered by the driver."""
 
     bodies: dict[bytes, bytes] = field(default_factory=dict)
+    skipped: dict[int, list[int]] = field(default_factory=dict)
+    """By segment, in the order that they fell away."""
+    begun: dict[int, int] = field(default_factory=dict)
+    """By segment: the newest slot."""
 
     async def exchange(self, request: Exchange) -> Mapping[Role, bytes | None]:
         """Hand the slot to the driver."""
+        tag = request.tag
+        if tag.slot in self.skipped.get(tag.segment, []):
+            raise ValueError(f"use no slot that fell away: {tag}")
+        self.begun[tag.segment] = max(tag.slot, self.begun.get(tag.segment, -1))
         answer: Mapping[Role, bytes | None] = await _Call(request)
         return answer
 
@@ -149,6 +157,12 @@ class LockstepLink:
     def held(self, digest: bytes) -> bytes | None:
         """A body held."""
         return self.bodies.get(digest)
+
+    def skip(self, segment: int, slots: Collection[int]) -> None:
+        """There are no deadlines; but what fell away must not have begun."""
+        if min(slots) <= self.begun.get(segment, -1):
+            raise ValueError(f"skip slots before they begin: not {sorted(slots)} of segment {segment}")
+        self.skipped.setdefault(segment, []).extend(sorted(slots))
 
 
 @dataclass(slots=True)

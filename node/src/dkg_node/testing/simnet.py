@@ -18,7 +18,7 @@ from dkg_node.transport.settings import LoopClock
 from dkg_node.transport.window import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
 T = TypeVar("T")
 EARLY_LIMIT = 1 << 22
@@ -173,6 +173,10 @@ class SimNetwork:
     def held(self, digest: bytes) -> bytes | None:
         """See session.Link."""
         return self.mailbox.held(digest)
+
+    def skip(self, segment: int, slots: Collection[int]) -> None:
+        """See session.Link."""
+        self.mailbox.skip((self.era, segment), slots)
 
     def post(self, role: Role, payload: bytes) -> None:
         """Send a letter."""

@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Protocol
 
+from dkg_node.protocols.session import moved
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from dkg_node.protocols.session import Exchange, Role, Tag
 
@@ -98,6 +100,8 @@ class _Segment:
     ended: set[Place] = field(default_factory=set)
     lagging: set[Role] = field(default_factory=set)
     pulls: dict[bytes, _Pull] = field(default_factory=dict)
+    skipped: set[int] = field(default_factory=set)
+    """Slots that fell away."""
 
 
 @dataclass(slots=True)
@@ -143,6 +147,17 @@ class Mailbox:
             del self._bodies[old]
         return ended
 
+    def skip(self, position: Position, slots: Collection[int]) -> None:
+        """Slots fall away: see ``Link.skip``."""
+        segment = self.open_positions.get(position)
+        if segment is None:
+            raise ValueError(f"open {position} before skipping its slots")
+        begun = max((slot for slot, _ in [*segment.pending, *segment.ended]), default=-1)
+        if slots and min(slots) <= begun:
+            raise ValueError(f"skip slots before they begin: slot {begun} has begun, not {sorted(slots)}")
+        segment.deadlines = moved(segment.deadlines, slots)
+        segment.skipped.update(slots)
+
     def _drop_early(self, position: Position) -> None:
         for messages in self._early.pop(position, {}).values():
             for role, body in messages.items():
@@ -161,7 +176,7 @@ class Mailbox:
         segment = self.open_positions.get(position)
         if segment is None or not 0 <= place[0] < len(segment.deadlines):
             raise ValueError(f"open the segment with all its slots before {request.tag}")
-        if place in segment.pending or place in segment.ended:
+        if place in segment.pending or place in segment.ended or place[0] in segment.skipped:
             raise ValueError(f"use a slot once: {request.tag}")
         pending = Pending(request, position, now, now + self.grace, segment.deadlines[place[0]])
         segment.pending[place] = pending
@@ -191,7 +206,7 @@ class Mailbox:
         if segment is not None:
             if place in segment.ended:
                 refused = "late"
-            elif place[0] >= len(segment.deadlines):
+            elif place[0] >= len(segment.deadlines) or place[0] in segment.skipped:
                 refused = "foreign"
         elif position <= self._last:
             refused = "late"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import TypeVar
 
 from dkg_node.errors import UsageError
@@ -246,6 +246,10 @@ class PeerNetwork:
     def held(self, digest: bytes) -> bytes | None:
         """A body offered or pulled in this segment."""
         return self._mailbox.held(digest)
+
+    def skip(self, segment: int, slots: Collection[int]) -> None:
+        """See session.Link."""
+        self._mailbox.skip((self._era, segment), slots)
 
     # --- letters
 

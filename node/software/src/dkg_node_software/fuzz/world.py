@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -120,6 +120,10 @@ class RudeLink:
     def held(self, digest: bytes) -> bytes | None:
         """A body offered or pulled."""
         return self.bodies.get(digest)
+
+    def skip(self, segment: int, slots: Collection[int]) -> None:
+        """No slot takes time here."""
+        del segment, slots
 
 
 def mirrors(count: int) -> bytes:
