@@ -15,7 +15,7 @@ from dkg_node.protocols.decoding import decoded
 from dkg_node.protocols.session import Group, Role
 from dkg_node.testing.control_faults import Behaviour, Colluders
 from dkg_node.testing.simnet import SimNetwork, Wires
-from dkg_node.testing.toy_segments import Disk, ToyPace, ToyProgram, is_online, online_input
+from dkg_node.testing.toy_segments import Disk, Shape, ToyPace, ToyProgram
 from dkg_node.testing.virtual_time import run_virtual
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class Plan:
     cut: float = 0.5
     linger: float = 0.0
     end: float = 4000.0
+    shape: Shape = Shape()
 
 
 class Keys:
@@ -148,7 +149,12 @@ class World:
         pace, memory = ToyPace(), self.memories[role]
         network = self.wires.boot(role, pace.round_timeout)
         program = ToyProgram(
-            self.group, memory.disk, network.boot, lambda place, given: self._heard(role, place, given)
+            self.group,
+            role,
+            memory.disk,
+            network.boot,
+            self.plan.shape,
+            lambda place, given: self._heard(role, place, given),
         )
         ports = Ports(
             group=self.group,
@@ -202,8 +208,8 @@ class World:
             self.bad.append(("UNPROVEN ERA", role, position))
         if event == "start":
             self._starts.setdefault(position, {})[role] = asyncio.get_running_loop().time()
-        if event == "start" and is_online(position) and control.running and not control.running.silent:
-            self._inputs.add(online_input(control.chain))
+        if event == "start" and self.plan.shape.is_online(position) and control.running and not control.running.silent:
+            self._inputs.add(self.plan.shape.online_input(control.chain))
         loop = asyncio.get_running_loop()
         due = event in CRASH_POINTS and self._crashes_left > 0 and loop.time() < self.plan.calm
         if due and self.random.random() < self.plan.event_chance:
