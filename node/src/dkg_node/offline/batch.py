@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from dkg_node.offline.evidence import Fault
     from dkg_node.offline.labels import Place
     from dkg_node.offline.votes import Canonical
-    from dkg_node.protocols.session import Role, Session
+    from dkg_node.protocols.session import Group, Role, Session
     from dkg_node.protocols.state import PublicState
     from dkg_node.protocols.store import ObjectStore
 
@@ -120,10 +120,21 @@ async def _one_round(session: Session, keys: Keys, desk: Desk, course: _Course, 
     outcome = await run_round(roster.state.bind(session), keys, desk, roster.posts, roster.state)
     if outcome.charge is None:
         course.advance(outcome)
+        session.skip(*unused(session.group, outcome))
     else:
         session = outcome.state.bind(session)
         course.begin_again(*await convict(session, desk, outcome.charge, outcome.state, guard))
     desk.clear()
+
+
+def unused(group: Group, outcome: RoundResult) -> list[str]:
+    """Slots of a round that end without a charge, which no honest party uses: a function of Broadcast outputs.
+
+    What a failed check adds; and where no chunk found a canonical opening, all that follows the votes.
+    """
+    broadcasts = {name: [f"{name}.{r}" for r in range(1, group.t + 2)] for name in ("W", "keys", "show")}
+    checking = [] if outcome.accepted else ["coin", *broadcasts["W"]]
+    return [*checking, "fault", *broadcasts["keys"], *broadcasts["show"]]
 
 
 def _result(session: Session, course: _Course, start: PublicState, rounds: int) -> BatchResult:
