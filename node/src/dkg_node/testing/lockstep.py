@@ -212,7 +212,15 @@ class Lockstep(Generic[T]):
                 self._step(*self._ready.popleft())
             if self._pending:
                 self._deliver(self._next_tag())
+        self._compare_skips()
         return Run(self._results, self._errors, self.traffic)
+
+    def _compare_skips(self) -> None:
+        """AssertionError if honest parties that ended skipped different slots: their deadlines would be others."""
+        honest = set(self._results) - self.adversary.corrupt
+        seen = {str(sorted(self.links[role].skipped.items())) for role in honest}
+        if len(seen) > 1:
+            raise AssertionError(f"honest parties skipped different slots: {seen}")
 
     def _step(self, task: _Task, value: Any) -> None:
         """Run one coroutine up to its next await."""
