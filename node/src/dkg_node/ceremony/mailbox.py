@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from dkg_node.ceremony.ports import Network
     from dkg_node.protocols.session import Group, Role
 
-Topic = Literal["control", "certificate"]
+Topic = Literal["control", "certificate", "epoch"]
 EARLY_LIMIT = 1 << 20
 """Bytes of one peer's letters that wait for a reader."""
-TOPICS: tuple[Topic, ...] = ("control", "certificate")
+TOPICS: tuple[Topic, ...] = ("control", "certificate", "epoch")
 
 
 @dataclass(slots=True)
@@ -26,7 +26,7 @@ class Mailbox:
     me: Role
     network: Network
     _handlers: dict[Topic, Callable[[Role, bytes], None]] = field(default_factory=dict)
-    _on_boot: Callable[[Role], None] | None = None
+    _on_boot: list[Callable[[Role], None]] = field(default_factory=list)
     _early: list[tuple[Role, bytes]] = field(default_factory=list)
     """Letters whose reader is not there yet."""
     _posted: list[bytes] = field(default_factory=list)
@@ -40,8 +40,8 @@ class Mailbox:
             self._deliver(sender, payload)
 
     def on_boot(self, handler: Callable[[Role], None]) -> None:
-        """Who is told that a peer bound a new boot."""
-        self._on_boot = handler
+        """Who else is told that a peer bound a new boot."""
+        self._on_boot.append(handler)
 
     def send(self, role: Role, topic: Topic, message: bytes) -> None:
         """Post to one peer; the sender repeats it if need be."""
@@ -62,8 +62,8 @@ class Mailbox:
             if letter.payload is None:
                 for message in self._posted:
                     self.network.post(letter.role, message)
-                if self._on_boot is not None:
-                    self._on_boot(letter.role)
+                for handler in self._on_boot:
+                    handler(letter.role)
             else:
                 self._deliver(letter.role, letter.payload)
             await asyncio.sleep(0)  # a peer that posts without end must not keep the slots waiting
