@@ -16,17 +16,17 @@ from dkg_node.ceremony.chain import Certificate, Chain, results
 from dkg_node.ceremony.checkpoint import Made, flat, split
 from dkg_node.ceremony.program import Outcome
 from dkg_node.ceremony.progress import VALUE_SLOTS, MeteredLink
+from dkg_node.ceremony.setup import SetupKeeper
 from dkg_node.errors import ProtocolError
 from dkg_node.keygen.online import Task, agree_digest, open_seed, run_key
 from dkg_node.keygen.preprocessing import Held, key_shares
 from dkg_node.offline.batch import restored, run_batch
 from dkg_node.offline.record import encode_fault
 from dkg_node.offline.work import Work as BatchWork
-from dkg_node.protocols.prss import setup
 from dkg_node.protocols.store import fetched
 
 if TYPE_CHECKING:
-    from dkg_node.algebra.kernel import Keys, Secret, Shares
+    from dkg_node.algebra.kernel import Keys, Shares
     from dkg_node.ceremony.phases import Segment
     from dkg_node.ceremony.program import Peers, Setting
     from dkg_node.ceremony.run import Findings, Party, Work
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 FINAL = 0
 """Epoch of objects that are sealed once."""
-SHARE, PRSS, DRAWS = "share", "prss", "setup-draws"
+SHARE, PRSS = "share", "prss"
 NAMED = 16
 """Hex digits of a digest in the name of a sealed object."""
 
@@ -57,7 +57,7 @@ class Making:
     def __init__(self, work: Work, party: Party, findings: Findings) -> None:
         """``findings`` takes what this party alone finds out."""
         self._work, self._party, self._findings = work, party, findings
-        self._keys: dict[bytes, Keys] = {}
+        self._setup = SetupKeeper(work.group, party.me, work.sid, party.sealer, party.entropy)
         self._made: dict[bytes, Made] = {}
         self._share: Shares | None = None
 
@@ -76,27 +76,12 @@ class Making:
         names = [slot.name for slot in segment.schedule]
         session = replace(session, link=MeteredLink(session.link, self._party.meter, names, _is_progress))
         if segment.kind == "setup":
-            return await self._setup(session, setting)
+            return Outcome(await self._setup.run(session, setting), setting.state)
         if segment.batch is not None:
             return await self._batch(session, setting, segment.batch)
         return await self._online(session, setting)
 
     # --- the segments
-
-    async def _setup(self, session: Session, setting: Setting) -> Outcome:
-        """PRSS keys. The draws are sealed before anything is sent: a crash must not make the party say two things."""
-        made = await setup(session, self._draws())
-        body = written.encode_setup(self._work.group, made.certified)
-        self._keys[_digest(body)] = made.keys
-        return Outcome(body, setting.state)
-
-    def _draws(self) -> Secret:
-        sealer = self._party.sealer
-        if sealer.has(DRAWS):
-            return sealer.unseal_secret(DRAWS, FINAL)
-        seed = self._party.entropy.draw()
-        sealer.seal_secret(DRAWS, FINAL, seed)
-        return seed
 
     async def _batch(self, session: Session, setting: Setting, batch: Batch) -> Outcome:
         """One batch of bits, noise or products."""
@@ -146,7 +131,7 @@ class Making:
         """Seal the fresh results that these contents name, then the contents themselves."""
         party, digest = self._party, _digest(body)
         if segment.kind == "setup":
-            party.sealer.seal_keys(_name(segment, digest), FINAL, self._keys[digest])
+            self._setup.keep(digest)
         elif segment.batch is not None:
             party.sealer.seal_shares(_name(segment, digest), FINAL, flat(self._made[digest]))
         elif self._share is not None:
@@ -159,8 +144,9 @@ class Making:
         party, digest = self._party, certificate.core.contents
         if party.sealer.has(PRSS):
             return party.archive.get(digest) is not None
-        name = _name(self._segment_of(certificate), digest)
-        return party.sealer.has(name) and party.archive.get(digest) is not None
+        segment = self._segment_of(certificate)
+        held = self._setup.holds(digest) if segment.kind == "setup" else party.sealer.has(_name(segment, digest))
+        return held and party.archive.get(digest) is not None
 
     def contents(self, digest: bytes) -> bytes | None:
         """See Program: also every V."""
@@ -168,17 +154,18 @@ class Making:
         return held if held is not None else fetched(self._party.store, digest)
 
     def reply(self, role: Role, question: bytes) -> bytes | None:
-        """See Program."""
+        """See Program: setup contributions, for members of their sets."""
+        return self._setup.reply(role, question)
 
     async def adopt(self, certificate: Certificate, chain: Chain, contents: bytes, peers: Peers) -> None:
-        """See Program: from hash table and V by hash; the key share from the batches."""
+        """See Program: from hash table and V by hash; PRSS keys by asking members; the key share from the batches."""
         segment, digest = self._segment_of(certificate), certificate.core.contents
         if segment.batch is not None:
             self._made[digest] = await self._again(certificate, chain, contents, peers)
         elif segment.kind == "online":
             self._share = key_shares(self._work.params, self._work.plan, self._held(chain)).all
         else:
-            raise ProtocolError("the setup ended without this party: it can't rebuild its PRSS keys yet; it is out")
+            await self._setup.adopt(certificate.position.era, digest, contents, peers)
         self._keep(segment, contents)
         self._party.transcript.add("adopted", segment=segment.index)
 
@@ -201,11 +188,11 @@ class Making:
         sealer = self._party.sealer
         if not sealer.has(PRSS):
             sealer.seal_keys(PRSS, FINAL, self._keys_of(chain))
-        for certificate in results(chain):
+        self._setup.finish()
+        for certificate in results(chain)[1:]:
             name = _name(self._segment_of(certificate), certificate.core.contents)
             if name != SHARE:
                 sealer.erase(name)
-        sealer.erase(DRAWS)
         self._made.clear()
 
     # --- results of a chain
@@ -215,12 +202,7 @@ class Making:
 
     def _keys_of(self, chain: Chain) -> Keys:
         """The PRSS keys that the chain's setup certificate names."""
-        certificate = results(chain)[0]
-        digest, group = certificate.core.contents, self._work.group
-        if digest not in self._keys:
-            name = _name(self._segment_of(certificate), digest)
-            self._keys[digest] = self._party.sealer.unseal_keys(name, FINAL, group.n, group.t)
-        return self._keys[digest]
+        return self._setup.keys(results(chain)[0].core.contents)
 
     def _held(self, chain: Chain) -> Preprocessing:
         """The shares of all batches."""

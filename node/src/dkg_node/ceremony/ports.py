@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from dkg_node.algebra.kernel import Keys, Secret, Shares
+    from dkg_node.algebra.kernel import Contributions, Keys, Secret, Shares
     from dkg_node.protocols.session import Role
 
 
@@ -73,6 +73,10 @@ class Sealer(Protocol):
         """Seal the PRSS keys."""
         ...
 
+    def seal_contributions(self, name: str, epoch: int, contributions: Contributions) -> str:
+        """Seal the setup contributions that this party holds."""
+        ...
+
     def has(self, name: str) -> bool:
         """Whether an object is there."""
         ...
@@ -89,8 +93,16 @@ class Sealer(Protocol):
         """Open PRSS keys."""
         ...
 
+    def unseal_contributions(self, name: str, epoch: int, n: int, t: int) -> Contributions:
+        """Open setup contributions."""
+        ...
+
     def erase(self, name: str) -> None:
         """Remove an object that has had its day (setup draws, checkpoints)."""
+        ...
+
+    def erase_all(self, prefix: str) -> None:
+        """Remove every object whose name begins so."""
         ...
 
 
