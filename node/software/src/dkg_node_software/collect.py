@@ -8,23 +8,30 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
+
 from dkg_api.certificate import Certificate, CertificateError, parse_certificate, verify_certificate
+from dkg_api.errors import problem_lines
 from dkg_api.transcript import verify_lines
 from dkg_node.errors import DkgError
 from dkg_node.sealing.files import write_atomic
 from dkg_node.service.command import NegativeVerdict
-from dkg_node_software.measurements import read_measurements
+from dkg_node_software.measurements import Measurements, read_measurements
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-    from typing import Any
 
     from dkg_api.terms import Terms
     from dkg_node.service.control_client import ControlClient
     from dkg_node_software.layout import Layout
 
 KEY_FILES = ("keyset", "public_key", "server_key")
+FETCHED = ("transcript.fetched", "certificate.fetched", "measurements.fetched")
+MADE = ("certificate.json", "measurements.json", "transcript.jsonl", "identity.json", "control.sealed")
+LARGEST = 64 << 20
+"""Most bytes of a transcript, a certificate or measurements."""
+PATIENCE = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +39,7 @@ class Collected:
     """What came out, checked against each other."""
 
     certificate: Certificate
-    measured: Mapping[int, dict[str, Any]]
-    """measurements.json by party."""
+    measured: Mapping[int, Measurements]
     refused: Mapping[int, str]
     """Parties whose artefacts are missing or no good, and why."""
 
@@ -43,7 +49,7 @@ class Piece:
     """One party's part."""
 
     certificate: Certificate
-    measured: dict[str, Any]
+    measured: Measurements
 
 
 async def collect(layout: Layout, terms: Terms, clients: Mapping[int, ControlClient]) -> Collected:
@@ -56,42 +62,67 @@ async def collect(layout: Layout, terms: Terms, clients: Mapping[int, ControlCli
     if len({piece.certificate.content() for piece in pieces.values()}) != 1:
         raise NegativeVerdict("the parties certify different keys: do not use any of them and report this")
     best = max((piece.certificate for piece in pieces.values()), key=lambda one: len(one.signatures))
-    await _key_files(layout, best, clients[min(pieces)])
+    refused |= await _key_files(layout, best, {party: clients[party] for party in pieces})
     write_atomic(layout.certificate, json.dumps(best.as_json(), indent=1).encode() + b"\n")
     return Collected(best, {party: piece.measured for party, piece in pieces.items()}, refused)
 
 
-async def _key_files(layout: Layout, certificate: Certificate, client: ControlClient) -> None:
-    """The public files, each compared with the certificate."""
+async def _key_files(layout: Layout, certificate: Certificate, clients: Mapping[int, ControlClient]) -> dict[int, str]:
+    """The public files, from the first party whose bytes are the certified ones; returns who gave others."""
+    refused: dict[int, str] = {}
     for name in KEY_FILES:
-        digest = await client.fetch(f"public/{name}.bin", layout.public / f"{name}.bin")
-        if digest.hex() != certificate.digests.get(name):
-            raise NegativeVerdict(f"{name}.bin is not the file of the certificate: start again")
+        for party, client in clients.items():
+            problem = await _key_file(layout, name, certificate.digests.get(name, ""), client)
+            if problem is None:
+                break
+            refused[party] = problem
+        else:
+            raise NegativeVerdict(f"no party gives the certified {name}.bin: start again")
+    return refused
+
+
+async def _key_file(layout: Layout, name: str, digest: str, client: ControlClient) -> str | None:
+    """Fetch one file; it gets its final name only when it is the certified one."""
+    arrived = layout.public / f".{name}.arrived"
+    try:
+        if (await client.fetch(f"public/{name}.bin", arrived)).hex() != digest:
+            return f"its {name}.bin is not the certified one"
+        arrived.replace(layout.public / f"{name}.bin")
+    except DkgError as error:
+        return str(error)
+    finally:
+        arrived.unlink(missing_ok=True)
+    return None
 
 
 async def _judged(layout: Layout, terms: Terms, party: int, client: ControlClient) -> Piece | str:
     """A party's part, or what is wrong with it: up to t parties may give rubbish or nothing."""
     try:
-        return await _one(layout, terms, party, client)
-    except (DkgError, CertificateError, ValueError) as error:
+        async with asyncio.timeout(PATIENCE):
+            return await _one(layout, terms, party, client)
+    except (DkgError, CertificateError) as error:
         return str(error)
+    except ValidationError as error:
+        return problem_lines(error, f"measurements of party {party}")[0]
+    except TimeoutError:
+        return f"party {party} does not give its results"
 
 
 async def _one(layout: Layout, terms: Terms, party: int, client: ControlClient) -> Piece:
     """One party's certificate and measurements; its transcript is checked and kept."""
     home = layout.party(party)
-    await client.fetch("transcript.jsonl", layout.transcript(party))
-    problem = _chain_problem(layout.transcript(party))
+    await client.fetch("transcript.jsonl", home / "transcript.fetched", LARGEST)
+    problem = _chain_problem(home / "transcript.fetched")
     if problem is not None:
         raise NegativeVerdict(f"party {party}: {problem}")
-    await client.fetch("certificate.json", home / "certificate.json")
-    await client.fetch("measurements.json", home / "measurements.json")
-    certificate = parse_certificate((home / "certificate.json").read_bytes())
+    (home / "transcript.fetched").replace(layout.transcript(party))
+    await client.fetch("certificate.json", home / "certificate.fetched", LARGEST)
+    certificate = parse_certificate((home / "certificate.fetched").read_bytes())
     problems = verify_certificate(certificate, terms)
     if problems:
         raise NegativeVerdict(f"party {party} has no good certificate: {problems[0]}")
-    measured = read_measurements((home / "measurements.json").read_bytes(), party)
-    return Piece(certificate, measured.model_dump(mode="json"))
+    await client.fetch("measurements.json", home / "measurements.fetched", LARGEST)
+    return Piece(certificate, read_measurements((home / "measurements.fetched").read_bytes(), party))
 
 
 def _chain_problem(path: Path) -> str | None:
@@ -112,7 +143,7 @@ def tidy(layout: Layout, parties: int) -> None:
     for party in range(1, parties + 1):
         home = layout.party(party)
         shutil.rmtree(home / "work", ignore_errors=True)
-        for name in ("certificate.json", "measurements.json", "transcript.jsonl", "identity.json", "control.sealed"):
+        for name in (*FETCHED, *MADE):
             (home / name).unlink(missing_ok=True)
     for entry in layout.objects.iterdir():
         entry.unlink()

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from pydantic import ConfigDict
+from typing import Annotated
 
-from dkg_api.model import Model
+from pydantic import BaseModel, ConfigDict, Field
+
 from dkg_api.report import PartyReport, Phase
+from dkg_node.errors import ProtocolError
+
+Roles = Annotated[tuple[Annotated[int, Field(ge=1, le=13)], ...], Field(max_length=13)]
 
 
-class Measurements(Model):
-    """What of it enters the report. A newer node may say more."""
+class Measurements(BaseModel):
+    """What a party says of itself and of others."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     party: PartyReport
-    phases: tuple[Phase, ...]
-    wrong_shares: tuple[int, ...]
-    missing: tuple[int, ...]
+    phases: Annotated[tuple[Phase, ...], Field(max_length=10_000)]
+    wrong_shares: Roles
+    missing: Roles
 
 
 def read_measurements(text: bytes, party: int) -> Measurements:
-    """ValueError unless it has that form and is that party's."""
+    """Pydantic's ValidationError unless it has that form; ProtocolError unless it is that party's."""
     found = Measurements.model_validate_json(text)
     if found.party.index != party:
-        raise ValueError(f"party {party} gives the measurements of another: it does not count")
+        raise ProtocolError(f"party {party} gives the measurements of another")
     return found

@@ -7,18 +7,18 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from dkg_api.certificate import Fault
-from dkg_api.report import BitCounts, PartyReport, Phase, Report
+from dkg_api.report import BitCounts, Phase, Report
 from dkg_node.keygen.parameters import parameter_set
 from dkg_node.sealing.files import write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from typing import Any
 
     from dkg_api.certificate import SelfCheck
     from dkg_api.terms import Terms
     from dkg_node_software.collect import Collected
     from dkg_node_software.layout import Layout
+    from dkg_node_software.measurements import Measurements
 
 
 def write(
@@ -37,8 +37,8 @@ def write(
         keyset_sha256=collected.certificate.digests["keyset"],
         bits=BitCounts(k64=params.bits - params.bits128, k128=params.bits128),
         products=params.products,
-        phases=merge_phases(entry["phases"] for entry in measured),
-        per_party=tuple(PartyReport.model_validate(entry["party"]) for entry in measured),
+        phases=merge_phases(entry.phases for entry in measured),
+        per_party=tuple(entry.party for entry in measured),
         faults=(*faults(terms.threshold, collected.measured, unfinished), *_refused(collected)),
         self_check=checked,
     )
@@ -75,11 +75,11 @@ def _refused(collected: Collected) -> list[Fault]:
     return [Fault(party=party, kind="bad-results", phase="certificate") for party in sorted(collected.refused)]
 
 
-def merge_phases(all_phases: Iterable[list[dict[str, str]]]) -> tuple[Phase, ...]:
+def merge_phases(all_phases: Iterable[tuple[Phase, ...]]) -> tuple[Phase, ...]:
     """Each phase from the first party that began it to the last that ended it."""
     merged: dict[str, Phase] = {}
     for phases in all_phases:
-        for phase in (Phase.model_validate(entry) for entry in phases):
+        for phase in phases:
             known = merged.get(phase.name, phase)
             merged[phase.name] = Phase(
                 name=phase.name, start=min(known.start, phase.start), end=max(known.end, phase.end)
@@ -87,11 +87,11 @@ def merge_phases(all_phases: Iterable[list[dict[str, str]]]) -> tuple[Phase, ...
     return tuple(merged.values())
 
 
-def faults(threshold: int, measured: Mapping[int, dict[str, Any]], unfinished: Mapping[int, str]) -> tuple[Fault, ...]:
+def faults(threshold: int, measured: Mapping[int, Measurements], unfinished: Mapping[int, str]) -> tuple[Fault, ...]:
     """Parties that t+1 others report alike: one reporter is honest. And parties that did not finish."""
     found = [Fault(party=party, kind="missing", phase=phase) for party, phase in sorted(unfinished.items())]
     for kind, name in (("wrong-share", "wrong_shares"), ("missing", "missing")):
-        votes = Counter(party for entry in measured.values() for party in set(entry[name]))
+        votes = Counter(party for entry in measured.values() for party in set(getattr(entry, name)))
         known = {fault.party for fault in found if fault.kind == kind}
         found += [
             Fault(party=party, kind=kind, phase="online")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from dkg_api.status import StatusContent
+
 INTERVAL_MS = 200
 OPTIONS = (
     ("grpc.enable_retries", 0),
@@ -24,22 +25,9 @@ OPTIONS = (
     ("grpc.max_reconnect_backoff_ms", 200),
 )
 DRAIN_SECONDS = 20.0
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """A status item of a node."""
-
-    party: int
-    notices: tuple[str, ...]
-    state: str
-    phase: str
-    percent: int
-    bits_per_second: int
-    sent_bytes: int
-    eta_seconds: int | None
-    message: str
-    artefacts: tuple[str, ...]
+FETCH_SECONDS = 600.0
+LARGEST = 1 << 32
+"""Most bytes of an artefact that is fetched without another limit."""
 
 
 class ControlClient:
@@ -51,7 +39,7 @@ class ControlClient:
         self._channel = grpc.aio.insecure_channel(f"unix:{socket}", options=OPTIONS)
         self._stub = control_pb2_grpc.ControlStub(self._channel)
 
-    async def watch(self) -> AsyncIterator[Item]:
+    async def watch(self) -> AsyncIterator[StatusContent]:
         """Status items until the node ends; what is not signed as it must be is passed over."""
         request = control_pb2.WatchRequest(least_interval_ms=INTERVAL_MS)
         try:
@@ -62,34 +50,43 @@ class ControlClient:
         except grpc.aio.AioRpcError:
             return
 
-    async def status(self) -> Item:
+    async def status(self) -> StatusContent:
         """The current status. EnvironmentFault when the node ends before it gives one."""
         async for item in self.watch():
             return item
         raise EnvironmentFault(f"the node behind {self._socket} gives no signed status: look at its log")
 
-    def _read(self, item: control_pb2.StatusItem) -> Item | None:
+    def _read(self, item: control_pb2.StatusItem) -> StatusContent | None:
         key = self._key or item.identity_key
         if item.identity_key != key or not verify(key, "status", item.content, item.signature):
             return None
-        content = read_status(item.content)
-        return None if content is None else Item(**{name: getattr(content, name) for name in Item.__dataclass_fields__})
+        return read_status(item.content)
 
-    async def fetch(self, name: str, target: Path) -> bytes:
-        """Write an artefact; returns its SHA-256. NegativeVerdict when the bytes are not those announced."""
-        total, announced = sha256(), b""
+    async def fetch(self, name: str, target: Path, limit: int = LARGEST) -> bytes:
+        """Write an artefact of at most ``limit`` bytes; returns its SHA-256.
+
+        NegativeVerdict, with nothing written, when the bytes are not those announced or too many.
+        """
+        total, announced, length = sha256(), b"", 0
         temporary = target.with_name(f".{target.name}.new")
         try:
             with temporary.open("wb") as file:
-                async for chunk in self._stub.Fetch(control_pb2.FetchRequest(name=name)):
+                async for chunk in self._stub.Fetch(control_pb2.FetchRequest(name=name), timeout=FETCH_SECONDS):
+                    length += len(chunk.data)
+                    if length > limit:
+                        raise NegativeVerdict(
+                            f"the node behind {self._socket} sends too much for {name}: do without it"
+                        )
                     file.write(chunk.data)
                     total.update(chunk.data)
                     announced = chunk.sha256
+            if announced != total.digest():
+                raise NegativeVerdict(f"the node behind {self._socket} sent {name} damaged: start again")
+            temporary.replace(target)
         except grpc.aio.AioRpcError as error:
             raise EnvironmentFault(f"the node behind {self._socket} does not give {name}: {error.details()}") from None
-        if announced != total.digest():
-            raise NegativeVerdict(f"the node behind {self._socket} sent {name} damaged: start again")
-        temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
         return announced
 
     async def drain(self) -> None:

@@ -13,6 +13,7 @@ from dkg_node.service.command import EnvironmentFault
 from dkg_node_software.chaos.harness import missing_named
 from dkg_node_software.chaos.record import Injected, Record, must_name
 from dkg_node_software.collect import KEY_FILES
+from dkg_node_software.measurements import read_measurements
 from dkg_node_software.selfcheck import self_check
 
 if TYPE_CHECKING:
@@ -77,9 +78,9 @@ async def _fetch(stage: Stage, party: Role, found: Findings) -> None:
         if digest.hex() != certificate.digests.get(name):
             found.problems.append(f"party {party}: {name}.bin is not the file of its certificate")
     await client.fetch("measurements.json", home / "fetched-measurements.json")
-    measured = json.loads((home / "fetched-measurements.json").read_bytes())
+    measured = read_measurements((home / "fetched-measurements.json").read_bytes(), party)
     found.certificates[party] = certificate
-    found.wrong_shares[party] = frozenset(measured["wrong_shares"])
+    found.wrong_shares[party] = frozenset(measured.wrong_shares)
     await client.fetch("transcript.jsonl", home / "fetched-transcript.jsonl")
     found.corrupt[party] = _last_corrupt((home / "fetched-transcript.jsonl").read_bytes())
 

@@ -10,6 +10,7 @@ from tempfile import mkdtemp
 from typing import TYPE_CHECKING
 
 from google.protobuf.message import DecodeError
+from pydantic import ValidationError
 
 from dkg_api.canonical import CanonicalError, canonical, parse
 from dkg_api.certificate import CertificateError, parse_certificate, verify_certificate
@@ -24,7 +25,7 @@ from dkg_api.v1 import control_pb2, peer_pb2
 from dkg_node.algebra.kernel import Secret
 from dkg_node.ceremony.certify import Certifier
 from dkg_node.ceremony.mailbox import Mailbox
-from dkg_node.errors import SealingError, UsageError
+from dkg_node.errors import ProtocolError, SealingError, UsageError
 from dkg_node.sealing.development import Context, DevelopmentSealer, read_key_file
 from dkg_node.service.config import read_state
 from dkg_node.service.verify import read_terms_file
@@ -224,11 +225,10 @@ def _measurements() -> list[bytes]:
 
 @target(_measurements, memory=MEMORY)
 def measurements(data: bytes) -> None:
-    """What a node measured: ValueError, or what enters the report without blaming anybody by one voice."""
+    """What a node measured: an error that is caught, or what enters the report without blaming anybody by one voice."""
     try:
         found = read_measurements(data, 2)
-    except ValueError:
+    except (ValidationError, ProtocolError):
         return
-    entry = found.model_dump(mode="json")
-    merge_phases([entry["phases"]])
-    assert faults(GROUP.t, {2: entry}, {}) == ()
+    merge_phases([found.phases])
+    assert faults(GROUP.t, {2: found}, {}) == ()
