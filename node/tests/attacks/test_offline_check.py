@@ -235,7 +235,8 @@ class OtherList(Liars):
             return move.honest
         content = next(iter(move.honest.values()))[broadcast.SIGNATURE + STATE :]
         session = self.sessions[move.sender]
-        state = session.state if self.listing is None else judged_state(session.state, self.listing, b"c" * 64)
+        own = session.state
+        state = own if self.listing is None else judged_state(own, self.listing, b"c" * 64, own)
         stamp = replace(session, state=state).stamp()
         message = signed_body(session, "W", stamp + bytes(broadcast.MASK) + content)
         return dict.fromkeys(move.honest, message)

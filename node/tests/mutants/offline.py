@@ -279,7 +279,7 @@ MUTANTS = [
     Mutant(
         "W without its list",
         "offline/round.py",
-        "replace(session, state=labels.judged_state(session.state, listing, tossed.values))",
+        "replace(session, state=labels.judged_state(session.state, listing, tossed.values, y_place.state))",
         "session",
         "attacks/test_offline_check.py",
     ),
@@ -289,6 +289,13 @@ MUTANTS = [
         "len(shares) >= group.quorum",
         "len(shares) >= group.quorum - 1",
         EVIDENCE,
+    ),
+    Mutant(
+        "no W vouches for the state of y",
+        "offline/labels.py",
+        "state, listing, coin, signed_under)",
+        "state, listing, coin)",
+        "offline/test_bent_records.py",
     ),
     Mutant("strangers trust any coin", "offline/verify.py", "one.stamp == stamp and ", "", EVIDENCE),
     Mutant(

@@ -97,7 +97,14 @@ NAMES: dict[str, tuple[Callable[[Facts], bytes], set[str]]] = {
     ),
     "digits": (lambda f: labels.chi_key(f.coin, f.listing, f.batch.chunks[f.chunk]), {"coin", "listing", "chunk"}),
     "zero": (lambda f: labels.zero_label(f.coin, f.listing), {"coin", "listing"}),
-    "state of W": (lambda f: labels.judged_state(f.session.state, f.listing, f.coin), {"state", "listing", "coin"}),
+    "state of W": (
+        lambda f: labels.judged_state(b"w" * 32, f.listing, f.coin, f.session.state),
+        {"state", "listing", "coin"},
+    ),
+    "the same": (
+        lambda f: labels.judged_state(f.session.state, f.listing, f.coin, b"y" * 32),
+        {"state", "listing", "coin"},
+    ),
     "values": (
         lambda f: kernel.prss(f.keys, labels.PSI, 128, 0, 1).to_wire(),
         {"sid", "era", "kind", "k", "batch", "generation", "chunk"},

@@ -6,6 +6,7 @@ restart, or an era that takes another chain, finds exactly those that the chain 
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -17,11 +18,11 @@ from dkg_node.ceremony.checkpoint import Made, flat, split
 from dkg_node.ceremony.program import Outcome
 from dkg_node.ceremony.progress import VALUE_SLOTS, MeteredLink
 from dkg_node.ceremony.setup import SetupKeeper
+from dkg_node.ceremony.verdicts import Docket
 from dkg_node.errors import ProtocolError
 from dkg_node.keygen.online import Task, agree_digest, open_seed, run_key
 from dkg_node.keygen.preprocessing import Held, key_shares
-from dkg_node.offline.batch import restored, run_batch
-from dkg_node.offline.record import encode_fault
+from dkg_node.offline.batch import WINDOW, restored, run_batch
 from dkg_node.offline.work import Work as BatchWork
 from dkg_node.protocols.store import fetched
 
@@ -59,7 +60,12 @@ class Making:
         self._work, self._party, self._findings = work, party, findings
         self._setup = SetupKeeper(work.group, party.me, work.sid, party.sealer, party.entropy)
         self._made: dict[bytes, Made] = {}
+        self._docket = Docket(party.transcript)
         self._share: Shares | None = None
+
+    def prepare(self) -> None:
+        """Before a fresh start is sealed: what it will name, the setup draws."""
+        self._setup.draw()
 
     @property
     def segments(self) -> int:
@@ -86,14 +92,10 @@ class Making:
     async def _batch(self, session: Session, setting: Setting, batch: Batch) -> Outcome:
         """One batch of bits, noise or products."""
         keys = self._keys_of(setting.chain)
-        result = await run_batch(session, keys, batch, self._party.store, setting.state)
+        result = await run_batch(session, keys, batch, self._party.store, setting.state, self._docket)
         body = written.encode_batch(result.generation, result.opened)
         self._made[_digest(body)] = Made(batch, result.results)
         self._findings.missing |= result.silent
-        for fault in result.faults:
-            convicted: dict[str, str] = {str(one.party): one.kind for one in fault.convictions}
-            record = encode_fault(fault).hex()
-            self._party.transcript.add("fault", batch=batch.index, convicted=convicted, record=record)
         return Outcome(body, result.state)
 
     async def _online(self, session: Session, setting: Setting) -> Outcome:
@@ -124,8 +126,12 @@ class Making:
     # --- what is kept
 
     def durable(self, setting: Setting, outcome: Outcome) -> None:
-        """See Program. V lies in the store already."""
-        self._keep(self._work.segments[setting.position.segment], outcome.contents)
+        """See Program. V lies in the store already. ProtocolError for a batch that this party called faulty."""
+        segment = self._work.segments[setting.position.segment]
+        table = None if segment.batch is None else written.decode_batch(outcome.contents)
+        if segment.batch is not None and table is not None:
+            self._docket.check(setting.position.era, segment.batch.index, table[0])
+        self._keep(segment, outcome.contents)
 
     def _keep(self, segment: Segment, body: bytes) -> None:
         """Seal the fresh results that these contents name, then the contents themselves."""
@@ -170,18 +176,29 @@ class Making:
         self._party.transcript.add("adopted", segment=segment.index)
 
     async def _again(self, certificate: Certificate, chain: Chain, contents: bytes, peers: Peers) -> Made:
-        """A certified batch's results from keys, hash table and V."""
+        """A certified batch's results from keys, hash table and V; the loop gets its turn after every chunk."""
         segment, table = self._segment_of(certificate), written.decode_batch(contents)
         if segment.batch is None or table is None:
             raise ProtocolError(f"n-t parties certified an unreadable table for {segment.name}: they run another build")
         generation, opened = table
-        store = self._party.store
-        for one in opened:
-            if fetched(store, one.digest) is None:
-                store.put(await peers.fetch(one.digest))
         spot = Spot(self._work.sid, *certificate.position)
-        work = BatchWork.of(spot, self._keys_of(chain), segment.batch, generation, store)
-        return Made(segment.batch, restored(spot, work, opened))
+        work = BatchWork.of(spot, self._keys_of(chain), segment.batch, generation, self._party.store)
+        made = []
+        for start in range(0, len(opened), WINDOW):
+            window = opened[start : start + WINDOW]
+            bodies = await asyncio.gather(*(self._opening(one.digest, peers) for one in window))
+            for one, body in zip(window, bodies, strict=True):
+                made.append(restored(spot, work, one, body))
+                await asyncio.sleep(0)
+        return Made(segment.batch, tuple(made))
+
+    async def _opening(self, digest: bytes, peers: Peers) -> bytes:
+        """A certified V with its prefix: the store's, or where that lost or damaged it, the peers'."""
+        body = fetched(self._party.store, digest)
+        if body is None:
+            body = await peers.fetch(digest)
+            self._party.store.put(body)
+        return body
 
     def finish(self, chain: Chain) -> None:
         """The key certificate is there: PRSS keys and share stay sealed, draws and checkpoints go."""

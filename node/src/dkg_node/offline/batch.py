@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from dkg_node.errors import QuorumLost
+from dkg_node.errors import ProtocolError, QuorumLost
 from dkg_node.offline import labels
 from dkg_node.offline.fault import Guard, Vows, convict
 from dkg_node.offline.king import assign
@@ -20,8 +20,6 @@ from dkg_node.offline.values import draw, finish
 from dkg_node.offline.work import WINDOW, Desk, Work
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from dkg_node.algebra.kernel import Keys
     from dkg_node.offline.chunk import Batch
     from dkg_node.offline.evidence import Fault
@@ -123,7 +121,9 @@ async def _one_round(session: Session, keys: Keys, desk: Desk, course: _Course, 
         session.skip(*unused(session.group, outcome))
     else:
         session = outcome.state.bind(session)
-        course.begin_again(*await convict(session, desk, outcome.charge, outcome.state, guard))
+        state, fault = await convict(session, desk, outcome.charge, outcome.state, guard)
+        guard.witness(course.batch.index, fault)
+        course.begin_again(state, fault)
     desk.clear()
 
 
@@ -148,16 +148,17 @@ def _result(session: Session, course: _Course, start: PublicState, rounds: int) 
     return BatchResult(batch, generation, results, opened, listing, state, silent, tuple(course.faults), rounds)
 
 
-def restored(place: Place, work: Work, opened: Sequence[Canonical]) -> tuple[Result, ...]:
-    """The results of an accepted batch again, from chunk keys, certified hash table and stored V (01 section 3).
+def restored(place: Place, work: Work, c: Canonical, body: bytes) -> Result:
+    """The result of one chunk of an accepted batch again, from chunk keys and the certified V (01 section 3).
 
     Local, no slot: within (era, generation) everything is a function of PRSS keys and public state. ``place`` has the
-    era of the batch; ``work`` is ``Work.of`` of its generation.
+    era of the batch; ``work`` is ``Work.of`` of its generation; ``body`` has the certified hash. As long as the work of
+    a chunk: the caller gives its loop a turn between two. ProtocolError when more than t parties lied.
     """
-    results = []
-    for c in opened:
-        chunk = work.batch.chunks[c.post.chunk]
-        result = finish(chunk, draw(chunk, work.keys_of(place, chunk)), work.stored_v(place, c))
-        if result is not None:
-            results.append(result)
-    return tuple(results)
+    chunk = work.batch.chunks[c.post.chunk]
+    v = labels.opened_value(work.prefix(place, c.post), body)
+    result = None if v is None else finish(chunk, draw(chunk, work.keys_of(place, chunk)), v)
+    if result is None:
+        where = f"batch {work.batch.index} chunk {chunk.index}"
+        raise ProtocolError(f"{where}: n-t parties certified a V that is none; start a new attempt")
+    return result

@@ -71,6 +71,8 @@ class Fault:
     convictions: tuple[Conviction, ...]
     never_king: frozenset[Role]
     """Kings with a wrong V that showed nothing: not named, never king again."""
+    openings: tuple[bytes, ...] = ()
+    """Hashes of all wrong V: the bodies to keep for strangers, who get the right ones out of the revealed keys."""
 
     @property
     def convicted(self) -> frozenset[Role]:

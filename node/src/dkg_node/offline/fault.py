@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from dkg_node.errors import ProtocolError, QuorumLost
+from dkg_node.errors import OpeningLost, ProtocolError, QuorumLost
 from dkg_node.offline import labels
 from dkg_node.offline.evidence import Charge, Conviction, Fault
 from dkg_node.offline.judge import Recomputation, Truth, judge_showing, majority_keys, wrong_shares
@@ -18,7 +18,6 @@ from dkg_node.offline.king import SIGNATURE
 from dkg_node.offline.showing import make_showing
 from dkg_node.offline.slots import keys_limit, showing_limit
 from dkg_node.protocols.broadcast import broadcast
-from dkg_node.protocols.store import fetched
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,15 +32,25 @@ PURPOSE = "fault"
 
 
 class Guard(Protocol):
-    """Remembers which batches this party must never sign a certificate of."""
+    """Remembers which batches this party must never sign a certificate of, and what was proven."""
 
     def vow(self, era: int, batch: int, generation: int) -> None:
         """Called before the `fault` signature of (era, batch, generation) leaves the party."""
         ...
 
+    def witness(self, batch: int, fault: Fault) -> None:
+        """Called with every verdict of a batch as it is found: the evidence holds whatever becomes of the batch."""
+        ...
+
 
 class Vows:
-    """A Guard in memory: enough where a restarted party signs no certificate of an era that it was not in all along."""
+    """A Guard in memory, which is enough.
+
+    A vow binds in its own segment alone: a certificate of (E, b, g) is signed in that segment of that era or never.
+    Who crashes there comes back with the chain it had sealed before, is silent in the segment after it - the same one -
+    and a silent party signs nothing; with an empty or rolled-back disk it is silent up to what n-t others hold. The
+    next era has another E. So a vow need not outlive the process (01 section 2, "Restart").
+    """
 
     def __init__(self) -> None:
         """None yet."""
@@ -50,6 +59,9 @@ class Vows:
     def vow(self, era: int, batch: int, generation: int) -> None:
         """Remember it."""
         self.sworn.add((era, batch, generation))
+
+    def witness(self, batch: int, fault: Fault) -> None:
+        """The result of the batch has it, too."""
 
     def may_sign(self, era: int, batch: int, generation: int) -> bool:
         """Whether a certificate of this may still be signed."""
@@ -62,7 +74,8 @@ async def convict(
     """Reveal the batch, recompute it, name who lied. ``session`` is bound to ``state`` and the failed round.
 
     Returns the state with the verdict (the batch in its next generation) and the evidence, the same verdict at all
-    honest parties. QuorumLost when fewer than n-t sign or a key has fewer than t+1 reports.
+    honest parties. QuorumLost when fewer than n-t sign or a key has fewer than t+1 reports; OpeningLost when this
+    party's store lost a V: the verdict of the others reaches it with their certificate.
     """
     work = desk.work
     await sign_fault(session, work, guard)
@@ -79,7 +92,8 @@ async def convict(
         *found,
     }
     ordered = tuple(sorted(convictions, key=lambda one: (one.party, one.kind)))
-    fault = Fault(charge, said, {king: shown[king] for king in truth.wrong if king in shown}, ordered, never_king)
+    showing = {king: shown[king] for king in truth.wrong if king in shown}
+    fault = Fault(charge, said, showing, ordered, never_king, truth.openings)
     if not fault.convicted and not never_king:
         raise ProtocolError(f"batch {work.batch.index}: the check failed but nobody is to blame; start a new attempt")
     state = state.without(session.active - set(shown))
@@ -123,7 +137,7 @@ async def reveal(session: Session, work: Work) -> tuple[dict[int, bytes], frozen
 
 async def recompute(session: Session, work: Work, charge: Charge, keys: Mapping[int, bytes]) -> Truth:
     """What everybody did, by the revealed keys. A child a chunk: the party stays alive to its network meanwhile."""
-    again = Recomputation((session.group, work.batch), charge, keys, lambda digest: fetched(work.store, digest))
+    again = Recomputation((session.group, work.batch), charge, keys, lambda digest: work.held(session, digest))
 
     async def one(_: Session, post: Post, digest: bytes) -> None:
         again.take(post, digest)
@@ -131,7 +145,7 @@ async def recompute(session: Session, work: Work, charge: Charge, keys: Mapping[
     await session.parallel([partial(one, post=post, digest=digest) for post, digest in charge.opened], 1)
     truth = again.truth()
     if truth is None:
-        raise ProtocolError(f"batch {work.batch.index}: a V of the failed list is lost or damaged; check the disk")
+        raise OpeningLost(f"batch {work.batch.index}: a V of the failed list is lost or damaged; check the disk")
     return truth
 
 

@@ -58,6 +58,8 @@ class Truth:
 
     w: Mapping[Role, bytes]
     wrong: Mapping[Role, WrongOpening]
+    openings: tuple[bytes, ...] = ()
+    """Hashes of all wrong V, in the order of the list."""
 
 
 def majority_keys(group: Group, contents: Mapping[Role, bytes]) -> tuple[dict[int, bytes], frozenset[Role]] | None:
@@ -97,6 +99,7 @@ class Recomputation:
         self._keys = {role: _keys_of(self._group, role, keys) for role in self._group.roles}
         self._sums = {role: Shares.zeros(self._batch.k, DIGITS) for role in self._group.roles}
         self._wrong: dict[Role, WrongOpening] = {}
+        self._openings: list[bytes] = []
         self._lost = False
 
     def take(self, post: Post, digest: bytes) -> None:
@@ -112,6 +115,7 @@ class Recomputation:
             return
         element = first_difference(chunk, v, right)
         if element is not None:
+            self._openings.append(digest)
             self._wrong.setdefault(post.king, WrongOpening(post, element, v, ys))
         for role in self._group.roles:
             part = w_of_chunk(chunk, own[role], s[role], v, charge.coin, charge.listing)
@@ -124,7 +128,8 @@ class Recomputation:
         """The result after all chunks; None when a wrong V could not be had."""
         if self._lost:
             return None
-        return Truth({role: shares.to_wire() for role, shares in self._sums.items()}, self._wrong)
+        sums = {role: shares.to_wire() for role, shares in self._sums.items()}
+        return Truth(sums, self._wrong, tuple(self._openings))
 
 
 def _keys_of(group: Group, role: Role, keys: Mapping[int, bytes]) -> Keys:

@@ -107,9 +107,13 @@ def zero_label(coin: bytes, listing: bytes) -> bytes:
     return enc("zero", listing, coin)
 
 
-def judged_state(state: bytes, listing: bytes, coin: bytes) -> bytes:
-    """H(public state | list | coin): what the Broadcast of W carries, so that every W vouches for all three."""
-    return digest("state, list and coin", state, listing, coin)
+def judged_state(state: bytes, listing: bytes, coin: bytes, signed_under: bytes) -> bytes:
+    """H(public state | list | coin | state of y): what the Broadcast of W carries, so every W vouches for all four.
+
+    ``signed_under`` is the public state under which the round's y were signed. A fault record needs somebody's word for
+    it: under any other one the senders' true signatures look forged, and their honest king would be to blame.
+    """
+    return digest("state, list, coin and state of y", state, listing, coin, signed_under)
 
 
 def about_fault(where: bytes, batch: Batch, generation: int) -> bytes:

@@ -23,7 +23,7 @@ NUMBERS = 1 << 32
 
 
 def encode_fault(fault: Fault) -> bytes:
-    """The record: charge, revealed keys, showing, convictions, who may not be king any more."""
+    """The record: charge, revealed keys, showing, convictions, who may not be king, hashes of wrong V."""
     charge = fault.charge
     return enc(
         VERSION,
@@ -36,6 +36,7 @@ def encode_fault(fault: Fault) -> bytes:
         _said(fault.showing),
         [[one.party, one.kind] for one in fault.convictions],
         mask_of(fault.never_king),
+        list(fault.openings),
     )
 
 
@@ -55,7 +56,7 @@ def _said(said: Mapping[Role, Signed]) -> list[Item]:
 
 def _fault(items: tuple[Item, ...]) -> Fault:
     """ValueError or TypeError for a field of another type or length: what passes can be judged without a surprise."""
-    version, head, opened, y, stamp, w, keys, showing, convictions, never_king = items
+    version, head, opened, y, stamp, w, keys, showing, convictions, never_king, openings = items
     sid, era, segment, generation, listing, coin = _list(head)
     where, state, w_slot = _list(y)
     before, bound, absent, history = _list(stamp)
@@ -75,7 +76,8 @@ def _fault(items: tuple[Item, ...]) -> Fault:
         w=_heard(w),
     )
     named = tuple(_conviction(entry) for entry in _list(convictions))
-    return Fault(charge, _heard(keys), _heard(showing), named, _roles(never_king))
+    kept = tuple(_bytes(entry, HASH) for entry in _list(openings))
+    return Fault(charge, _heard(keys), _heard(showing), named, _roles(never_king), kept)
 
 
 def _list(item: Item) -> tuple[Item, ...]:

@@ -15,7 +15,7 @@ from dkg_node.errors import ProtocolError
 from dkg_node.offline import labels
 from dkg_node.offline.check import DIGITS, accepted, w_bytes, w_of_chunk
 from dkg_node.offline.evidence import Charge, StampParts
-from dkg_node.offline.fetch import fetch_lacking
+from dkg_node.offline.fetch import fetch_lacking, lacked
 from dkg_node.offline.king import SIGNATURE, Post, YPlace, add_up, collect, own_y, spread
 from dkg_node.offline.slots import votes_limit
 from dkg_node.offline.values import ProductBlock, draw, finish, to_open
@@ -75,9 +75,11 @@ async def run_round(session: Session, keys: Keys, desk: Desk, posts: Sequence[Po
     decisions = decide(session.group, state, posts, votes)
     state = consequences(session.group, state.without(session.active - set(votes)), decisions, batch.index)
     opened = tuple(decision for decision in decisions if isinstance(decision, Canonical))
+    session = state.bind(session)
+    if not lacked(session, opened):
+        session.skip("v-by-hash")
     if not opened:
         return RoundResult(state, ())
-    session = state.bind(session)
     by_chunk = {post.chunk: draft for post, draft in zip(posts, drafts, strict=True)}
     drafts = await fetch_opened(session, desk.work, opened, [by_chunk[c.post.chunk] for c in opened])
     return await check_list(session, keys, desk.work, (opened, drafts, y_place), state)
@@ -117,13 +119,14 @@ async def fetch_opened(
 ) -> list[Draft]:
     """The drafts under the canonical V: those of other contents are made again."""
     lacking = [c for c, draft in zip(opened, drafts, strict=True) if draft.vote.digest != c.digest]
-    pulled = await fetch_lacking(session, work, opened, lacking)
-    redone = {c.post.chunk: _redo(session, work, c, pulled[c.post.chunk]) for c in lacking}
+    await fetch_lacking(session, work, opened, lacking)
+    made = await session.parallel([partial(_redo, work=work, c=c) for c in lacking], 1)
+    redone = {c.post.chunk: draft for c, draft in zip(lacking, made, strict=True)}
     return [redone.get(c.post.chunk, draft) for c, draft in zip(opened, drafts, strict=True)]
 
 
-def _redo(session: Session, work: Work, c: Canonical, v: bytes) -> Draft:
-    chunk = work.batch.chunks[c.post.chunk]
+async def _redo(session: Session, work: Work, c: Canonical) -> Draft:
+    chunk, v = work.batch.chunks[c.post.chunk], work.stored_v(session, c)
     drawn = draw(chunk, work.keys_of(session, chunk))
     return Draft(to_open(drawn), Vote(c.digest), finish(chunk, drawn, v))
 
@@ -144,8 +147,8 @@ async def check_list(
     tossed = await coin(
         session, "coin", keys, labels.coin_label(session, batch, work.generation, session.round, listing)
     )
-    sums = own_sums(session, work, list(zip(opened, drafts, strict=True)), tossed.values, listing)
-    judging = replace(session, state=labels.judged_state(session.state, listing, tossed.values))
+    sums = await own_sums(session, work, list(zip(opened, drafts, strict=True)), tossed.values, listing)
+    judging = replace(session, state=labels.judged_state(session.state, listing, tossed.values, y_place.state))
     before = replace(judging.ledger)
     signed: dict[Role, Signed] = {}
     outputs = await broadcast(judging, "W", sums.to_wire(), limit=w_bytes(batch.k), signed=signed)
@@ -171,17 +174,24 @@ async def check_list(
     return RoundResult(state, (), charge)
 
 
-def own_sums(
+async def own_sums(
     session: Session, work: Work, made: Sequence[tuple[Canonical, Draft]], coin_values: bytes, listing: bytes
 ) -> Shares:
-    """W_{i,d} of the list. ProtocolError when a V that n-t parties voted for is not canonical: more than t lie."""
-    sums = Shares.zeros(work.batch.k, DIGITS)
-    for c, draft in made:
+    """W_{i,d} of the list, a child a chunk: the party stays alive to its network meanwhile.
+
+    ProtocolError when a V that n-t parties voted for is not canonical: more than t lie. OpeningLost for a broken disk.
+    """
+
+    async def one(_: Session, c: Canonical, draft: Draft) -> Shares:
         chunk = work.batch.chunks[c.post.chunk]
         v = work.stored_v(session, c)
         part = w_of_chunk(chunk, work.keys_of(session, chunk), draft.s, v, coin_values, listing)
         if part is None:
             where = f"batch {work.batch.index} chunk {chunk.index}"
             raise ProtocolError(f"{where}: n-t parties voted for a V that is not canonical; start a new attempt")
+        return part
+
+    sums = Shares.zeros(work.batch.k, DIGITS)
+    for part in await session.parallel([partial(one, c=c, draft=draft) for c, draft in made], 1):
         sums = sums.add(part)
     return sums

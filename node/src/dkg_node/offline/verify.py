@@ -47,7 +47,7 @@ def convictions_of(
 ) -> frozenset[Conviction]:
     """Everybody whom the record convicts. Only what is validly signed is read; nobody when that is too little.
 
-    n-t signed check shares vouch for list, coin and public state; t+1 equal reports of its members fix every key.
+    n-t signed check shares vouch for list, coin and public states; t+1 equal reports of its members fix every key.
     """
     group, batch = plan
     charge = _checked_charge(fault.charge, group, batch, verify)
@@ -82,7 +82,7 @@ def _checked_charge(charge: Charge, group: Group, batch: Batch, verify: Verify) 
     if charge.y.where != _where(charge, charge.w_slot - group.t - 5):
         return None
     parts = charge.stamp
-    judged = labels.judged_state(parts.state, charge.listing, charge.coin)
+    judged = labels.judged_state(parts.state, charge.listing, charge.coin, charge.y.state)
     stamp = stamp_of(parts.before, judged, Ledger(parts.absent, {}, parts.history))
     valid = _signed(charge, charge.w_slot, charge.w, verify)
     shares = {role: one for role, one in valid.items() if one.stamp == stamp and len(one.content) == w_bytes(batch.k)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from dkg_node.errors import ProtocolError
+from dkg_node.errors import OpeningLost
 from dkg_node.offline import labels
 from dkg_node.offline.values import draw
 from dkg_node.protocols.store import fetched
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from dkg_node.offline.labels import Place
     from dkg_node.offline.values import Drawn
     from dkg_node.offline.votes import Canonical
-    from dkg_node.protocols.session import Role
+    from dkg_node.protocols.session import Role, Session
     from dkg_node.protocols.store import ObjectStore
 
 WINDOW = 8
@@ -48,15 +48,23 @@ class Work:
         """What stands before V in the body that is voted on."""
         return labels.opened_prefix(place, self.batch, self.generation, post)
 
-    def stored_v(self, place: Place, c: Canonical) -> bytes:
-        """V of a canonical chunk from the store; ProtocolError when the store lost or changed it."""
-        body = fetched(self.store, c.digest)
-        v = None if body is None else labels.opened_value(self.prefix(place, c.post), body)
+    def stored_v(self, session: Session, c: Canonical) -> bytes:
+        """V of a canonical chunk from the store, or as it was pulled in this segment.
+
+        OpeningLost when both lost or changed it. Peers serve in a segment only who had no V when it voted, so this
+        party sits the segment out, like one that crashed, and gets the certified V by hash afterwards.
+        """
+        body = self.held(session, c.digest)
+        v = None if body is None else labels.opened_value(self.prefix(session, c.post), body)
         if v is None:
-            raise ProtocolError(
-                f"batch {self.batch.index} chunk {c.post.chunk}: the stored V is lost or damaged; check the disk"
-            )
+            where = f"batch {self.batch.index} chunk {c.post.chunk}"
+            raise OpeningLost(f"{where}: the stored V is lost or damaged; check the disk (peers have it)")
         return v
+
+    def held(self, session: Session, digest: bytes) -> bytes | None:
+        """A body of the store, or as it was offered or pulled in this segment; None when neither has it whole."""
+        body = fetched(self.store, digest)
+        return session.link.held(digest) if body is None else body
 
 
 @dataclass(slots=True)

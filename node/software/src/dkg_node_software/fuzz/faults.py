@@ -77,7 +77,7 @@ def _charge() -> Charge:
     body = opened_body(opened_prefix(blank, BATCH, 0, POST), bytes(CHUNK.v_bytes))
     opened = ((POST, sha256(body).digest()),)
     listing = list_digest(blank, BATCH, 0, [(POST.chunk, opened[0][1])])
-    stamp = stamp_of(before, judged_state(state, listing, coin), Ledger(frozenset({4}), {}, history))
+    stamp = stamp_of(before, judged_state(state, listing, coin, state), Ledger(frozenset({4}), {}, history))
     share = Signed(stamp + bytes(2) + bytes(w_bytes(BATCH.k)), bytes(64))
     where = enc(SID, 0, 1, W_SLOT - GROUP.t - 5)
     return replace(blank, opened=opened, listing=listing, y=YPlace(where, state), w=dict.fromkeys((1, 2, 3), share))
