@@ -214,8 +214,8 @@ class Epochs:
         self._lost = False
         self.rolled_back: SealedStateRolledBack | None = None
         """Why what was sealed was set aside, if it was."""
-        self.trouble: asyncio.Future[DkgError] = asyncio.get_running_loop().create_future()
-        """Done when this boot must end: another one of the party lives, or its state was rolled back after all."""
+        self._trouble: DkgError | None = None
+        self._troubled = asyncio.Event()
         self.on_remembered: Callable[[], None] | None = None
         """Called whenever the newest statement comes to count."""
         mailbox.on("epoch", self.take)
@@ -276,6 +276,11 @@ class Epochs:
     def remembered(self) -> bool:
         """Whether the newest statement counts."""
         return len(self._acknowledged) >= self._home.group.quorum
+
+    async def ended(self) -> DkgError:
+        """Why this boot must end, once it must: another one of the party lives, or its state was old after all."""
+        await self._troubled.wait()
+        return self._trouble or DkgError("end this start of the party")
 
     def close(self) -> None:
         """No timer is left."""
@@ -384,8 +389,8 @@ class Epochs:
     # --- small things
 
     def _end(self, error: DkgError) -> None:
-        if not self.trouble.done():
-            self.trouble.set_result(error)
+        self._trouble = self._trouble or error
+        self._troubled.set()
 
     def _send(self, role: Role, letter: bytes) -> None:
         self._mailbox.send(role, "epoch", letter)

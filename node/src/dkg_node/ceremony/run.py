@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from dkg_node.ceremony.chain import last
 from dkg_node.ceremony.control import Control
 from dkg_node.ceremony.making import Making
 from dkg_node.ceremony.program import Ports
+from dkg_node.ceremony.verdicts import certified_faults
 from dkg_node.ceremony.watching import Watcher
 from dkg_node.errors import ProtocolError, QuorumLost
 
@@ -19,18 +21,21 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dkg_node.ceremony.certify import Certifier
-    from dkg_node.ceremony.chain import Chain
+    from dkg_node.ceremony.chain import Chain, Position
+    from dkg_node.ceremony.epochs import Epochs
     from dkg_node.ceremony.mailbox import Mailbox
     from dkg_node.ceremony.measure import Measurements
     from dkg_node.ceremony.phases import Segment, Timing
     from dkg_node.ceremony.ports import Archive, Assembler, Bodies, Entropy, Network, Sealer
-    from dkg_node.ceremony.program import Sealed, Vault
+    from dkg_node.ceremony.program import Sealed
     from dkg_node.ceremony.progress import Meter
     from dkg_node.ceremony.transcript import Transcript
     from dkg_node.keygen.parameters import ParameterSet
     from dkg_node.keygen.plan import Plan
     from dkg_node.protocols.session import Group, Identity, Role
     from dkg_node.protocols.store import ObjectStore
+
+log = logging.getLogger(__name__)
 
 BIND_POLL = 0.05
 TELL = 1.0
@@ -72,9 +77,8 @@ class Party:
     public: Path
     """Directory for the key files."""
     mailbox: Mailbox
-    vault: Vault
-    sealed: Sealed
-    """What an earlier boot left."""
+    epochs: Epochs
+    """What an earlier boot left, and what peers know of it."""
     archive: Archive
     certifier: Certifier
     transcript: Transcript
@@ -109,16 +113,15 @@ async def run_ceremony(work: Work, party: Party) -> Outcome:
     alone can't go on; SealingError when what must be durable can't be.
     """
     findings = Findings()
-    if party.sealed.how == "fresh":
-        await bound(work, party)
     making = Making(work, party, findings)
-    control = _control(work, party, making)
+    control = _control(work, party, making, await _start(party, making))
     telling = asyncio.create_task(_tell(party, control))
     try:
         chain = await _certified(party, control)
         digests = _digests(party, chain)
         party.meter.phase("certificate")
-        contents = work.certificate.model_copy(update={"digests": digests, "era": last(chain).era})
+        agreed = {"digests": digests, "era": last(chain).era, "faults": certified_faults(chain, work.segments)}
+        contents = work.certificate.model_copy(update=agreed)
         certificate = await party.certifier.certify(contents, party.until)
     finally:
         telling.cancel()
@@ -131,9 +134,30 @@ async def run_ceremony(work: Work, party: Party) -> Outcome:
     return Outcome(certificate, findings)
 
 
-def _control(work: Work, party: Party, making: Making) -> Control:
+async def _start(party: Party, making: Making) -> Sealed:
+    """Ask the peers how new the sealed state must be, and go on from it, or from nothing (03 "Epoch")."""
+    party.epochs.ask()
+    await bound(party)
+    sealed = party.epochs.decide()
+    if party.epochs.rolled_back is not None:
+        party.transcript.add("set aside", reason=str(party.epochs.rolled_back))
+        log.warning("%s; it was set aside, and the party recovers from its peers", party.epochs.rolled_back)
+    if sealed.how == "fresh":
+        making.prepare()
+    else:
+        party.transcript.add("boot", how=sealed.how, certificates=len(sealed.chain))
+    return sealed
+
+
+def _control(work: Work, party: Party, making: Making, sealed: Sealed) -> Control:
     """The control layer over this party's network; it goes on answering peers when the key is made."""
     watcher = Watcher(work, party)
+
+    def observe(event: str, position: Position) -> None:
+        if event == "start" and control.running is not None and not control.running.silent:
+            party.epochs.spoke()
+        watcher.observe(control, event, position)
+
     ports = Ports(
         group=work.group,
         me=party.me,
@@ -143,12 +167,14 @@ def _control(work: Work, party: Party, making: Making) -> Control:
         link=party.network,
         send=lambda role, data: party.mailbox.send(role, "control", data),
         program=making,
-        vault=party.vault,
+        vault=party.epochs,
         pace=work.timing,
-        observe=lambda event, position: watcher.observe(control, event, position),
+        observe=observe,
+        remembered=party.epochs.remembered,
         linger=work.timing.round_timeout / LINGER_PART,
     )
-    control = Control(ports, party.sealed)
+    control = Control(ports, sealed)
+    party.epochs.on_remembered = control.remembered
     party.mailbox.on("control", control.take)
     party.mailbox.on_boot(lambda role: control.take(role, None))
     control.start()
@@ -190,25 +216,18 @@ def _digests(party: Party, chain: Chain) -> dict[str, str]:
     return digests
 
 
-async def bound(work: Work, party: Party) -> None:
-    """Wait until every peer is connected, or n-t parties (itself too) for startGrace. QuorumLost at the deadline."""
-    quorum_at: float | None = None
+async def bound(party: Party) -> None:
+    """Wait until enough peers are connected and have answered (see ``Epochs``). QuorumLost at the deadline."""
     told_at = party.network.now()
-    while len(party.network.connected() | {party.me}) < work.group.n:
-        now = party.network.now()
-        there = len(party.network.connected() | {party.me})
-        if quorum_at is None and there >= work.group.quorum:
-            quorum_at = now
-        if quorum_at is not None and now >= quorum_at + work.timing.start_grace:
-            break
+    while not party.epochs.enough(party.network.connected(), party.network.now()):
+        now, missing = party.network.now(), party.epochs.missing()
         if now >= party.until:
-            missing = sorted(set(work.group.roles) - party.network.connected() - {party.me})
             raise QuorumLost(
                 f"parties {missing} could not be reached before the deadline: {_why(party, missing)}", missing
             )
         if now >= told_at + TELL:
             told_at = now
-            party.meter.phase(f"waiting for {sorted(set(work.group.roles) - party.network.connected() - {party.me})}")
+            party.meter.phase(f"waiting for {missing}")
         await asyncio.sleep(BIND_POLL)
     party.transcript.add("bound", parties=sorted(party.network.connected() | {party.me}))
 

@@ -26,10 +26,12 @@ from dkg_node.service.status import StatusBoard
 from dkg_node.transport.tls import TlsIdentity
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterable
     from pathlib import Path
+    from typing import Any
 
     from dkg_api.desired_state import DesiredState
-    from dkg_node.ceremony.run import Outcome, Party
+    from dkg_node.ceremony.run import Outcome, Party, Work
     from dkg_node.service.build import Build
     from dkg_node.transport.network import PeerNetwork
 
@@ -143,11 +145,12 @@ class Node:
         work = wire.work_of(state)
         own = state.peer(state.party)
         listen = self._options.listen or f"0.0.0.0:{own.peer_port if own else 0}"
-        network = wire.network_of(state, work, self._tls, os.urandom(16), listen)
+        boot = wire.boot_of(state, self._options.paths)
+        network = wire.network_of(state, work, self._tls, boot, listen)
         await _listen(network)
         try:
             entropy = self._build.entropy(state.party)
-            outside = wire.Outside(self._key, self._build.network(network, work.segments), entropy, self._board)
+            outside = wire.Outside(self._key, boot, self._build.network(network, work.segments), entropy, self._board)
             party, mailbox = wire.party_of(state, work, self._options.paths, outside)
             beside = [
                 asyncio.create_task(mailbox.pump()),
@@ -155,18 +158,22 @@ class Node:
                 asyncio.create_task(_follow(self._options.desired_state, state, network)),
             ]
             try:
-                outcome = await run_ceremony(work, party)
-                self._keep(party, outcome)
-                await asyncio.Event().wait()
+                await _unless((network.ended(), party.epochs.ended()), self._make(work, party))
             except DkgError as error:
                 party.transcript.add("failed", error=str(error))
                 raise
             finally:
+                party.epochs.close()
                 party.transcript.close()
                 for task in beside:
                     task.cancel()
         finally:
             await network.stop()
+
+    async def _make(self, work: Work, party: Party) -> None:
+        """Make the key, then answer peers for ever."""
+        self._keep(party, await run_ceremony(work, party))
+        await asyncio.Event().wait()
 
     def _keep(self, party: Party, outcome: Outcome) -> None:
         """Write what the ceremony leaves, then say that it is there."""
@@ -182,6 +189,23 @@ class Node:
         write_atomic(artefacts["measurements.json"], json.dumps(measured, indent=1).encode())
         self._board.publish(tuple(name for name, path in artefacts.items() if path.exists()))
         self._board.show("done", "done")
+
+
+async def _unless(ends: Iterable[Coroutine[Any, Any, DkgError]], body: Coroutine[Any, Any, None]) -> None:
+    """Run ``body``, unless this boot must end before: then raises why."""
+
+    async def end(why: Coroutine[Any, Any, DkgError]) -> None:
+        raise await why
+
+    tasks = [asyncio.ensure_future(one) for one in (body, *map(end, ends))]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _listen(network: PeerNetwork) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from dkg_api.certificate import Certificate
 from dkg_api.session import session_id
 from dkg_node.ceremony.certify import Certifier
+from dkg_node.ceremony.epochs import Asking, Epochs, Home
 from dkg_node.ceremony.mailbox import Mailbox
 from dkg_node.ceremony.measure import Measurements
 from dkg_node.ceremony.phases import Timing, check_fits, segments_of
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
 
 LONG_LIVED = 0
 """The identity key is the same for every attempt."""
+QUIET_PART = 4
+"""A boot takes peers to be away when none has come for this part of roundTimeout: longer than a message takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +126,19 @@ def peers_of(state: DesiredState) -> dict[int, Peer]:
     }
 
 
-def network_of(state: DesiredState, work: Work, tls: TlsIdentity, boot: bytes, listen: str) -> PeerNetwork:
-    """The streams to all peers, not started yet. ``boot``: 16 random bytes."""
+def boot_of(state: DesiredState, paths: Paths) -> Boot:
+    """This start of the party: a number above the sealed ones, even if the clock was set back, and 16 random bytes."""
+    kept = SealedVault(Group(state.terms.n, state.terms.threshold), sealer(state, paths, state.attempt)).read()
+    return Boot(max(time.time_ns(), 0 if kept is None else kept.stamp.place.boot + 1), os.urandom(16))
+
+
+def network_of(state: DesiredState, work: Work, tls: TlsIdentity, boot: Boot, listen: str) -> PeerNetwork:
+    """The streams to all peers, not started yet."""
     settings = PeerSettings(
         group=work.group,
         me=state.party,
         sid=work.sid,
-        boot=Boot(number=time.time_ns(), id=boot),
+        boot=boot,
         tls=tls,
         listen=listen,
         round_timeout=work.timing.round_timeout,
@@ -140,9 +150,10 @@ def network_of(state: DesiredState, work: Work, tls: TlsIdentity, boot: bytes, l
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """What the process gives to the ceremony: its key, its network, its randomness, its status board."""
+    """What the process gives to the ceremony: its key, its boot, its network, its randomness, its status board."""
 
     key: Ed25519PrivateKey
+    boot: Boot
     network: Network
     entropy: Entropy
     board: StatusBoard
@@ -155,6 +166,8 @@ def party_of(state: DesiredState, work: Work, paths: Paths, outside: Outside) ->
     mailbox = Mailbox(group, state.party, network)
     vault = SealedVault(group, sealer(state, paths, state.attempt))
     grace = work.timing.start_grace
+    asking = Asking(group, state.party, grace, work.timing.round_timeout / QUIET_PART)
+    home = Home(group, state.party, work.sid, identity)
     meter = Meter(loads_of(group, work.params, work.segments), network.now, outside.board.progress)
     party = Party(
         me=state.party,
@@ -168,8 +181,7 @@ def party_of(state: DesiredState, work: Work, paths: Paths, outside: Outside) ->
         bodies=paths.bodies,
         public=paths.public,
         mailbox=mailbox,
-        vault=vault,
-        sealed=vault.read(),
+        epochs=Epochs(home, vault, mailbox, outside.boot.number, asking),
         archive=DirectoryArchive(paths.certified),
         certifier=Certifier(group, state.party, identity, state.keyring, mailbox, network.now, grace),
         transcript=Transcript(paths.artefacts["transcript.jsonl"], SystemClock(), resume=True),

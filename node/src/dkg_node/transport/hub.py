@@ -15,8 +15,8 @@ import grpc.aio
 from dkg_node.errors import UsageError
 from dkg_node.protocols.session import Role
 from dkg_node.transport.channel import Message
-from dkg_node.transport.frames import MAX_CONTENT
-from dkg_node.transport.streams import Line, StreamEnd
+from dkg_node.transport.frames import MAX_CONTENT, Greeting
+from dkg_node.transport.streams import FAREWELL, Line, StreamEnd
 from dkg_node.transport.tls import Pin, TlsIdentity, admit, client_credentials, host_name, server_credentials
 
 SERVICE = "dkg_api.v1.Peer"
@@ -104,6 +104,8 @@ class Hub:
     _peers: dict[Role, Peer] = field(default_factory=dict)
     _pins: dict[Role, Pin] = field(default_factory=dict)
     _streams: dict[Role, _Stream] = field(default_factory=dict)
+    _hearing: dict[Role, asyncio.Task[Any]] = field(default_factory=dict)
+    """Callers that have not greeted yet."""
     _changed: dict[Role, asyncio.Event] = field(default_factory=dict)
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
     _server: grpc.aio.Server | None = None
@@ -132,7 +134,7 @@ class Hub:
                     await asyncio.sleep(0.02)
         self._stopping = True
         streams = list(self._streams.values())
-        for task in [*self._tasks, *(stream.task for stream in streams)]:
+        for task in [*self._tasks, *self._hearing.values(), *(stream.task for stream in streams)]:
             task.cancel()
         await asyncio.gather(*self._tasks, *(stream.over.wait() for stream in streams), return_exceptions=True)
         if self._server is not None:
@@ -147,8 +149,11 @@ class Hub:
                     event.set()
         self._peers, self._pins = dict(peers), dict(pins)
         for role, stream in self._streams.items():
-            if self._pins.get(role) != stream.pin:
+            if role not in self._pins:
                 stream.task.cancel()
+            elif self._pins[role] != stream.pin:
+                self.lines[role].dismiss()
+                asyncio.get_running_loop().call_later(FAREWELL, stream.task.cancel)
 
     def resume(self, role: Role) -> None:
         """Read on from a peer."""
@@ -241,7 +246,8 @@ class Hub:
     # --- both
 
     async def _converse(self, role: Role, pin: Pin, pipe: Any, *, first: bool) -> None:  # noqa: ANN401 - a Pipe
-        """Take over from an older stream, greet, carry frames."""
+        """Take over from an older stream, greet, carry frames. A caller of an older start takes over from nobody."""
+        greeting = None if first else await self._hear(role, pipe)
         older = self._streams.get(role)
         if older is not None:
             older.task.cancel()
@@ -253,7 +259,7 @@ class Hub:
         line = self.lines[role]
         try:
             async with asyncio.timeout(GREETING_TIMEOUT):
-                await line.greet(pipe, first=first)
+                await line.greet(pipe, greeting)
             self._said.pop(role, None)
             self.tell(role, True, "")  # noqa: FBT003 - connected
             await line.run(pipe)
@@ -262,10 +268,26 @@ class Hub:
                 del self._streams[role]
             mine.over.set()
 
+    async def _hear(self, role: Role, pipe: Any) -> Greeting:  # noqa: ANN401 - a Pipe
+        """A caller's greeting; of several that a peer lets wait the newest."""
+        task, former = asyncio.current_task(), self._hearing.get(role)
+        if former is not None:
+            former.cancel()
+        if task is not None:
+            self._hearing[role] = task
+        try:
+            async with asyncio.timeout(GREETING_TIMEOUT):
+                return await self.lines[role].hear(pipe)
+        finally:
+            if self._hearing.get(role) is task:
+                del self._hearing[role]
+
     def _down(self, role: Role, reason: str) -> None:
         if self._said.get(role) != reason and not self._stopping:
             _LOG.warning("%s", reason)
         self._said[role] = reason
+        if role in self._streams:  # it was another stream that ended: of an older start, or before its greeting
+            return
         self.tell(role, False, reason)  # noqa: FBT003 - not connected
 
 

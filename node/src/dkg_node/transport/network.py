@@ -7,7 +7,7 @@ from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import TypeVar
 
-from dkg_node.errors import UsageError
+from dkg_node.errors import DkgError, Superseded, UsageError
 from dkg_node.protocols.session import Exchange, Role, Tag
 from dkg_node.transport.channel import Channel, Message
 from dkg_node.transport.flow import Flow, Meter, Traffic
@@ -73,6 +73,8 @@ class PeerNetwork:
         self._letter_came = asyncio.Event()
         self._status_changed = asyncio.Event()
         self._paused: set[Role] = set()
+        self._refused_by: set[Role] = set()
+        self._refused = asyncio.Event()
         self._hub: Hub | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -114,6 +116,12 @@ class PeerNetwork:
         if self._own_thread and self._thread is not None:
             self._thread.close()
             self._thread = None
+
+    async def ended(self) -> DkgError:
+        """Why this boot must end, once t+1 peers, so an honest one, hold a newer start of the party (03)."""
+        await self._refused.wait()
+        msg = f"parties {sorted(self._refused_by)} hold a newer start of this party: stop all but one copy of it"
+        return Superseded(f"{msg}, or set this machine's clock right if there is no other")
 
     def update_peers(self, peers: Mapping[Role, Peer]) -> None:
         """Take new addresses and certificates; a stream whose certificate is pinned no more is cut.
@@ -345,6 +353,15 @@ class PeerNetwork:
     def rebooted(self, role: Role) -> None:
         """A peer began anew."""
         self._on_loop(self._file, Letter(role, None))
+
+    def superseded(self, role: Role) -> None:
+        """A peer holds a newer start of this party."""
+        self._on_loop(self._refuse, role)
+
+    def _refuse(self, role: Role) -> None:
+        self._refused_by.add(role)
+        if len(self._refused_by) > self._settings.group.t:
+            self._refused.set()
 
     def _tell(self, role: Role, connected: bool, reason: str) -> None:  # noqa: FBT001 - the hub's word
         self._on_loop(self._set_status, role, PeerStatus(connected, reason))

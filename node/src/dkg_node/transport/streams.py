@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from dkg_node.transport.frames import Damaged, Kind, decode_greeting, encode_greeting
+from dkg_node.transport.frames import (
+    Damaged,
+    Greeting,
+    Kind,
+    decode_greeting,
+    decode_refusal,
+    encode_greeting,
+    encode_refusal,
+)
 from dkg_node.transport.mailbox import cost
 
 if TYPE_CHECKING:
@@ -20,6 +29,10 @@ ACK_BYTES = 2 << 20
 """Payload after which a receiver says so even if it has nothing else to send."""
 ACK_DELAY = 0.05
 """Seconds after which it says so for less."""
+
+
+FAREWELL = 1.0
+"""Seconds a peer has to read why a stream ends."""
 
 
 class Pipe(Protocol):
@@ -53,6 +66,10 @@ class Upcalls(Protocol):
         """A newer boot of the peer has taken the place of one known before."""
         ...
 
+    def superseded(self, role: Role) -> None:
+        """The peer refuses this start of the party: it holds a newer one."""
+        ...
+
 
 class StreamEnd(Exception):
     """Why a stream has ended; ``damaged`` if by the peer's fault."""
@@ -78,6 +95,7 @@ class Line:
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
     useful: bool = False
     """Whether the running stream has brought a good frame."""
+    _dismissed: bool = False
     _known: int = 0
     """The channel's backlog as told to ``flow``."""
 
@@ -96,26 +114,54 @@ class Line:
         """Read on after a pause."""
         self.go_on.set()
 
-    async def greet(self, pipe: Pipe, *, first: bool) -> None:
-        """Exchange greetings; the caller speaks first. StreamEnd if the peer's is refused."""
-        if first:
-            await pipe.write(encode_greeting(self.channel.greeting()))
+    def dismiss(self) -> None:
+        """End the running stream: its certificate belongs to the peer no more. Nothing of it is taken from now on."""
+        self._dismissed = True
+        self.wake.set()
+        self.go_on.set()
+
+    async def hear(self, pipe: Pipe) -> Greeting:
+        """The peer's greeting. StreamEnd if there is none, or it is an older start's, which is told so."""
         data = await pipe.read()
         if data is None:
             raise StreamEnd(f"party {self.role} ended the stream before its greeting")
+        self._heed(data)
         greeting = decode_greeting(data)
-        answer = greeting if isinstance(greeting, Damaged) else self.channel.greeted(greeting)
+        if isinstance(greeting, Damaged):
+            raise StreamEnd(f"party {self.role} is refused: {greeting.reason}", damaged=True)
+        if self.channel.older(greeting):
+            await pipe.write(encode_refusal(self.channel.refusal()))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(FAREWELL):
+                    await pipe.read()
+            msg = f"party {self.role} is refused: an older start of it, or a second copy: run each party once"
+            raise StreamEnd(msg, damaged=True)
+        return greeting
+
+    async def greet(self, pipe: Pipe, heard: Greeting | None) -> None:
+        """Exchange greetings; the caller speaks first, the listener has ``heard``. StreamEnd if one is refused."""
+        if heard is None:
+            await pipe.write(encode_greeting(self.channel.greeting()))
+        greeting = await self.hear(pipe) if heard is None else heard
+        answer = self.channel.greeted(greeting)
         if isinstance(answer, Damaged):
             raise StreamEnd(f"party {self.role} is refused: {answer.reason}", damaged=True)
-        if not first:
+        if heard is not None:
             await pipe.write(encode_greeting(self.channel.greeting()))
         self._settle()
         if answer:
             self.up.rebooted(self.role)
 
+    def _heed(self, data: bytes) -> None:
+        """StreamEnd if the peer says that it holds a newer start of this party."""
+        refusal = decode_refusal(data)
+        if refusal is not None and self.channel.superseded(refusal):
+            self.up.superseded(self.role)
+            raise StreamEnd(f"party {self.role} refuses this as an older start, or a second copy: run each party once")
+
     async def run(self, pipe: Pipe) -> None:
         """Carry frames both ways until StreamEnd, or what the pipe raises, tells why it is over."""
-        self.useful = False
+        self.useful = self._dismissed = False
         self.wake.set()
         tasks = [asyncio.ensure_future(self._read(pipe)), asyncio.ensure_future(self._write(pipe))]
         try:
@@ -129,13 +175,16 @@ class Line:
 
     async def _read(self, pipe: Pipe) -> None:
         while True:
-            if self.flow.waiting_in(self.role) > self.soft:
+            if self.flow.waiting_in(self.role) > self.soft and not self._dismissed:
                 self.go_on.clear()
                 self.up.paused(self.role)
                 await self.go_on.wait()
             data = await pipe.read()
             if data is None:
                 raise StreamEnd(f"party {self.role} ended the stream")
+            if self._dismissed:
+                continue
+            self._heed(data)
             self._take(self.channel.read(data), len(data))
 
     def _take(self, received: Received, size: int) -> None:
@@ -153,6 +202,10 @@ class Line:
         clock = asyncio.get_running_loop().time
         since: float | None = None
         while True:
+            if self._dismissed:
+                await pipe.write(encode_refusal(self.channel.refusal(certificate=True)))
+                await asyncio.sleep(FAREWELL)  # the reader ends sooner if the peer does
+                raise StreamEnd(f"party {self.role} has another certificate now: the stream under the old one was cut")
             written = self.channel.write()
             if written is None and self.channel.owes:
                 since = clock() if since is None else since
