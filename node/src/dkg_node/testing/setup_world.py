@@ -30,7 +30,7 @@ from dkg_node.testing.toy_segments import ToyPace
 from dkg_node.testing.virtual_time import run_virtual
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from dkg_node.algebra.kernel import Keys
     from dkg_node.ceremony.chain import Position
@@ -89,6 +89,9 @@ class Archive:
     def drop(self, digest: bytes) -> None:
         """As a store."""
         self.bodies.pop(digest, None)
+
+    def durable(self, digests: Iterable[bytes]) -> None:
+        """As a store: it is."""
 
 
 @dataclass(slots=True)
