@@ -31,11 +31,14 @@ from dkg_node.ceremony.chain import (
     valid,
 )
 from dkg_node.ceremony.contents import (
+    OpenedKey,
     decode_batch,
-    decode_online,
+    decode_files,
+    decode_key,
     decode_setup,
     encode_batch,
-    encode_online,
+    encode_files,
+    encode_key,
     encode_setup,
 )
 from dkg_node.offline.king import Post
@@ -202,7 +205,9 @@ def test_contents_survive_the_wire() -> None:
     opened = (Canonical(Post(0, 1, 2, (1, 2, 3)), bytes(32), frozenset({1, 2, 4})),)
     assert decode_batch(encode_batch(3, opened)) == (3, opened)
     digests = {name: (name.encode() * 32)[:32].hex() for name in ("keyset", "public_key", "server_key")}
-    assert decode_online(encode_online(digests)) == digests
+    assert decode_files(encode_files(digests)) == digests
+    key = OpenedKey("bsk64", bytes(range(16)), (b"a" * 32, b"b" * 32))
+    assert decode_key(encode_key(key)) == key
 
 
 @given(st.binary(max_size=300))
@@ -210,5 +215,7 @@ def test_any_bytes_are_contents_or_nothing(data: bytes) -> None:
     assert decode_setup(GROUP, data) is None or len(data) > 100
     found = decode_batch(data)
     assert found is None or encode_batch(*found) == data
-    digests = decode_online(data)
-    assert digests is None or encode_online(digests) == data
+    key = decode_key(data)
+    assert key is None or encode_key(key) == data
+    digests = decode_files(data)
+    assert digests is None or encode_files(digests) == data

@@ -1,7 +1,8 @@
-"""What certificates name, as bytes: the hash tables of setup and batches, the digests of online. Pure, strict."""
+"""What certificates name, as bytes: hash tables of setup, batches and public keys, key files' digests. Pure, strict."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dkg_node.algebra.encoding import Item, Mask, enc
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from dkg_node.protocols.session import Group
 
 HASH = 32
+SEED = 16
+BLOCK = 1 << 19
+"""Bytes of a block of bodies as it is certified and fetched; the last one of a key may be shorter."""
 KEY_FILES = ("keyset", "public_key", "server_key")
 
 
@@ -81,15 +85,40 @@ def _canonical(row: Item) -> Canonical | None:
     return None
 
 
-def encode_online(digests: Mapping[str, str]) -> bytes:
-    """SHA-256 of the key files (hex in, bytes out) in order of ``KEY_FILES``."""
-    return enc("online", *(bytes.fromhex(digests[name]) for name in KEY_FILES))
+@dataclass(frozen=True, slots=True)
+class OpenedKey:
+    """An opened public key: all that another party needs to get its bodies and to know them."""
+
+    name: str
+    seed: bytes
+    """The public XOF seed of all masks, the same in every key."""
+    blocks: tuple[bytes, ...]
+    """SHA-256 of every ``BLOCK`` bytes of its bodies in storage order."""
 
 
-def decode_online(data: bytes) -> dict[str, str] | None:
-    """Inverse of ``encode_online``; None for anything else."""
+def encode_key(key: OpenedKey) -> bytes:
+    """Name, seed, hashes of the blocks."""
+    return enc("key", key.name, key.seed, b"".join(key.blocks))
+
+
+def decode_key(data: bytes) -> OpenedKey | None:
+    """Inverse of ``encode_key``; None for anything else."""
     match decoded(data):
-        case ("online", *hashes) if len(hashes) == len(KEY_FILES):
+        case ("key", str() as name, bytes() as seed, bytes() as table) if len(seed) == SEED and len(table) % HASH == 0:
+            blocks = tuple(table[start : start + HASH] for start in range(0, len(table), HASH))
+            return OpenedKey(name, seed, blocks)
+    return None
+
+
+def encode_files(digests: Mapping[str, str]) -> bytes:
+    """SHA-256 of the key files (hex in, bytes out) in order of ``KEY_FILES``."""
+    return enc("files", *(bytes.fromhex(digests[name]) for name in KEY_FILES))
+
+
+def decode_files(data: bytes) -> dict[str, str] | None:
+    """Inverse of ``encode_files``; None for anything else."""
+    match decoded(data):
+        case ("files", *hashes) if len(hashes) == len(KEY_FILES):
             found = {name: item for name, item in zip(KEY_FILES, hashes, strict=True) if isinstance(item, bytes)}
             good = len(found) == len(KEY_FILES) and all(len(item) == HASH for item in found.values())
             return {name: item.hex() for name, item in found.items()} if good else None

@@ -1,4 +1,4 @@
-"""The segments of a key generation as the control layer runs them: setup, batches, online; what is kept of each.
+"""The segments of a key generation as the control layer runs them, setup to assembly; what is kept of each.
 
 Results are keyed by the digest of the contents that a certificate names, and sealed before the certificate is signed: a
 restart, or an era that takes another chain, finds exactly those that the chain in force names.
@@ -11,16 +11,15 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from dkg_node.algebra.encoding import digest as hash_of
 from dkg_node.ceremony import contents as written
 from dkg_node.ceremony.chain import Certificate, Chain, results
 from dkg_node.ceremony.checkpoint import Made, flat, split
+from dkg_node.ceremony.keyset import Keyset
 from dkg_node.ceremony.program import Outcome
 from dkg_node.ceremony.progress import VALUE_SLOTS, MeteredLink
 from dkg_node.ceremony.setup import SetupKeeper
 from dkg_node.ceremony.verdicts import Docket
 from dkg_node.errors import ProtocolError
-from dkg_node.keygen.online import Task, agree_digest, open_seed, run_key
 from dkg_node.keygen.preprocessing import Held, key_shares
 from dkg_node.offline.batch import WINDOW, restored, run_batch
 from dkg_node.offline.work import Work as BatchWork
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from dkg_node.ceremony.phases import Segment
     from dkg_node.ceremony.program import Peers, Setting
     from dkg_node.ceremony.run import Findings, Party, Work
+    from dkg_node.keygen.parameters import KeySpec
     from dkg_node.keygen.preprocessing import Preprocessing
     from dkg_node.offline.chunk import Batch
     from dkg_node.protocols.session import Role, Session, Slot
@@ -61,6 +61,7 @@ class Making:
         self._setup = SetupKeeper(work.group, party.me, work.sid, party.sealer, party.entropy)
         self._made: dict[bytes, Made] = {}
         self._docket = Docket(party.transcript)
+        self._keyset = Keyset(work, party, findings)
         self._share: Shares | None = None
 
     def prepare(self) -> None:
@@ -69,7 +70,7 @@ class Making:
 
     @property
     def segments(self) -> int:
-        """Setup, batches, online."""
+        """Setup, batches, a public key each, assembly."""
         return len(self._work.segments)
 
     def schedule(self, segment: int, state: PublicState) -> tuple[Slot, ...]:  # noqa: ARG002 - see there
@@ -85,7 +86,9 @@ class Making:
             return Outcome(await self._setup.run(session, setting), setting.state)
         if segment.batch is not None:
             return await self._batch(session, setting, segment.batch)
-        return await self._online(session, setting)
+        if segment.key is not None:
+            return await self._online(session, setting, segment.key)
+        return await self._assembly(session, setting)
 
     # --- the segments
 
@@ -98,39 +101,27 @@ class Making:
         self._findings.missing |= result.silent
         return Outcome(body, result.state)
 
-    async def _online(self, session: Session, setting: Setting) -> Outcome:
-        """Seed, every public key, the files for tfhe-rs, and the agreement on their hashes."""
-        work, party, findings = self._work, self._party, self._findings
-        party.sink.close()
-        task = Task.of(work.params, work.plan, self._held(setting.chain))
-        seed, liars = await open_seed(session, self._keys_of(setting.chain))
-        findings.liars |= liars
-        for spec in work.params.keys:
-            party.meter.phase(f"online {spec.name}")
-            made = await run_key(session, task, spec, seed, party.sink)
-            findings.liars |= made.liars
-            party.transcript.add("key", name=made.name, bodies_sha256=made.digest.hex())
-        party.meter.phase("assembly")
-        party.sink.close()
-        digests = await party.assembler.assemble(party.bodies, seed, party.public)
-        party.meter.phase("digests")
-        own = hash_of("files", *(item for pair in sorted(digests.items()) for item in pair))
-        agreed = await agree_digest(session, own)
-        if agreed != own:
-            raise ProtocolError("this party's key files differ from those agreed on: check its disk and its dkg-bridge")
-        if isinstance(session.link, MeteredLink):
-            findings.missing |= session.link.silent("digests.1")
-        self._share = task.share.all
-        return Outcome(written.encode_online(digests), setting.state)
+    async def _online(self, session: Session, setting: Setting, spec: KeySpec) -> Outcome:
+        """One public key; the first one opens the seed of all."""
+        seed = self._seed_of(setting.chain) or self._keys_of(setting.chain)
+        body = await self._keyset.open(session, spec, self._held(setting.chain), seed)
+        return Outcome(body, setting.state)
+
+    async def _assembly(self, session: Session, setting: Setting) -> Outcome:
+        """The key files, and this party's share of the secret keys."""
+        body = await self._keyset.assemble(session, self._seed_of(setting.chain))
+        self._share = self._share_of(setting.chain)
+        return Outcome(body, setting.state)
 
     # --- what is kept
 
     def durable(self, setting: Setting, outcome: Outcome) -> None:
-        """See Program. V lies in the store already. ProtocolError for a batch that this party called faulty."""
+        """See Program. V lies in the store and is synced. ProtocolError for a batch that this party called faulty."""
         segment = self._work.segments[setting.position.segment]
         table = None if segment.batch is None else written.decode_batch(outcome.contents)
         if segment.batch is not None and table is not None:
             self._docket.check(setting.position.era, segment.batch.index, table[0])
+            self._party.store.durable([one.digest for one in table[1]])
         self._keep(segment, outcome.contents)
 
     def _keep(self, segment: Segment, body: bytes) -> None:
@@ -140,36 +131,44 @@ class Making:
             self._setup.keep(digest)
         elif segment.batch is not None:
             party.sealer.seal_shares(_name(segment, digest), FINAL, flat(self._made[digest]))
-        elif self._share is not None:
+        elif segment.key is None and self._share is not None:
             sealed = party.sealer.seal_shares(SHARE, FINAL, self._share)
             party.transcript.add("sealed", share_sha256=sealed)
         party.archive.keep(digest, body)
+        self._keyset.made(body)
 
     def holds(self, certificate: Certificate) -> bool:
-        """See Program. Once the final PRSS keys are sealed the checkpoints are gone, and all is held."""
+        """See Program. Once the final PRSS keys are sealed the checkpoints are gone, and all secrets are held."""
         party, digest = self._party, certificate.core.contents
+        segment = self._segment_of(certificate)
+        if segment.key is not None:
+            return self._keyset.holds(segment, digest)
+        if segment.kind == "assembly":
+            return party.sealer.has(SHARE) and self._keyset.holds(segment, digest)
         if party.sealer.has(PRSS):
             return party.archive.get(digest) is not None
-        segment = self._segment_of(certificate)
         held = self._setup.holds(digest) if segment.kind == "setup" else party.sealer.has(_name(segment, digest))
         return held and party.archive.get(digest) is not None
 
     def contents(self, digest: bytes) -> bytes | None:
-        """See Program: also every V."""
+        """See Program: also every V, and every block of bodies."""
         held = self._party.archive.get(digest)
-        return held if held is not None else fetched(self._party.store, digest)
+        held = fetched(self._party.store, digest) if held is None else held
+        return self._keyset.block(digest) if held is None else held
 
     def reply(self, role: Role, question: bytes) -> bytes | None:
         """See Program: setup contributions, for members of their sets."""
         return self._setup.reply(role, question)
 
     async def adopt(self, certificate: Certificate, chain: Chain, contents: bytes, peers: Peers) -> None:
-        """See Program: from hash table and V by hash; PRSS keys by asking members; the key share from the batches."""
+        """See Program: batches by V, public keys by block; PRSS keys by asking members; key share from the batches."""
         segment, digest = self._segment_of(certificate), certificate.core.contents
         if segment.batch is not None:
             self._made[digest] = await self._again(certificate, chain, contents, peers)
-        elif segment.kind == "online":
-            self._share = key_shares(self._work.params, self._work.plan, self._held(chain)).all
+        elif segment.kind != "setup":
+            await self._keyset.adopt(segment, contents, self._seed_of(chain), peers)
+            if segment.kind == "assembly" and not self._party.sealer.has(SHARE):
+                self._share = self._share_of(chain)
         else:
             await self._setup.adopt(certificate.position.era, digest, contents, peers)
         self._keep(segment, contents)
@@ -207,9 +206,8 @@ class Making:
             sealer.seal_keys(PRSS, FINAL, self._keys_of(chain))
         self._setup.finish()
         for certificate in results(chain)[1:]:
-            name = _name(self._segment_of(certificate), certificate.core.contents)
-            if name != SHARE:
-                sealer.erase(name)
+            if self._is_batch(certificate):
+                sealer.erase(_name(self._segment_of(certificate), certificate.core.contents))
         self._made.clear()
 
     # --- results of a chain
@@ -226,6 +224,15 @@ class Making:
         return Held.of(
             [self._made_of(certificate) for certificate in results(chain)[1:] if self._is_batch(certificate)]
         )
+
+    def _share_of(self, chain: Chain) -> Shares:
+        """This party's share of all secret keys, out of the batches."""
+        return key_shares(self._work.params, self._work.plan, self._held(chain)).all
+
+    def _seed_of(self, chain: Chain) -> bytes:
+        """The public seed that the chain's first public key names; nothing before that one is certified."""
+        keys = [one.core.contents for one in results(chain) if self._segment_of(one).key is not None]
+        return self._keyset.seed(keys[0]) if keys else b""
 
     def _is_batch(self, certificate: Certificate) -> bool:
         return self._segment_of(certificate).batch is not None
@@ -245,9 +252,7 @@ def _digest(body: bytes) -> bytes:
 
 
 def _name(segment: Segment, digest: bytes) -> str:
-    """Of a sealed object: the key share has one value in the life of a ceremony, all else goes by its certificate."""
-    if segment.kind == "online":
-        return SHARE
+    """Of a batch's sealed results: they go by its certificate; the key share has one value in a ceremony's life."""
     return f"{segment.kind}-{segment.index}-{digest.hex()[:NAMED]}"
 
 

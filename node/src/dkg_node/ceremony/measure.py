@@ -33,6 +33,7 @@ class Measurements:
         """Offline begins now: connecting and waiting for peers count too."""
         self._segments, self._network, self._clock, self._usage = segments, network, clock, usage
         self._begin = self._offline = self._online = self._mark()
+        self._offline_ended = False
         self._phases: list[Phase] = []
         self._open: tuple[str, str] | None = None
 
@@ -47,8 +48,10 @@ class Measurements:
             self._open = None
 
     def end_offline(self) -> None:
-        """The last batch is accepted."""
-        self._offline = self._online = self._mark()
+        """The last batch is accepted: the first call counts, which comes late at a party that missed that batch."""
+        if not self._offline_ended:
+            self._offline_ended = True
+            self._offline = self._online = self._mark()
 
     def end_online(self) -> None:
         """The certificate is there."""

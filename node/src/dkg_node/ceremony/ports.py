@@ -207,14 +207,26 @@ class Network(Link, Protocol):
 
 
 class Bodies(Protocol):
-    """Files of opened bodies, one a key."""
+    """Files of opened bodies, one a key. Not secret, not trusted: readers check hashes."""
 
     def write(self, key: str, data: bytes) -> None:
-        """Append."""
+        """Append; the first time after ``close`` the key's file begins anew."""
         ...
 
     def close(self) -> None:
-        """All is written."""
+        """All that was written is durable when it returns."""
+        ...
+
+    def resize(self, key: str, size: int) -> None:
+        """Give a key's file this length, in bytes, whatever it holds."""
+        ...
+
+    def patch(self, key: str, start: int, data: bytes) -> None:
+        """Write in the middle of a key's file."""
+        ...
+
+    def read(self, key: str, start: int, size: int) -> bytes:
+        """Bytes of a key's file; fewer, or none, where there are no more."""
         ...
 
 

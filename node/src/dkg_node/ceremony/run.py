@@ -210,7 +210,7 @@ async def _tell(party: Party, control: Control) -> None:
 def _digests(party: Party, chain: Chain) -> dict[str, str]:
     """Hashes of the key files, of the certificate of online."""
     body = party.archive.get(chain[-1].core.contents)
-    digests = None if body is None else written.decode_online(body)
+    digests = None if body is None else written.decode_files(body)
     if digests is None:
         raise ProtocolError("the certified digests of the key are lost: check the disk")
     return digests

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dkg_node.ceremony.chain import RESUME
+from dkg_node.ceremony.phases import last_batch
 
 if TYPE_CHECKING:
     from dkg_node.ceremony.chain import Position
@@ -48,7 +49,7 @@ class Watcher:
     def _certificate(self, control: Control, position: Position) -> None:
         party, core = self._party, control.chain[-1].core
         party.measurements.end()
-        if position.segment == len(self._work.segments) - 2:
+        if position.segment >= last_batch(self._work.segments):
             party.measurements.end_offline()
         party.transcript.add(
             "segment end",

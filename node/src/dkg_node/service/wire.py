@@ -168,7 +168,7 @@ def party_of(state: DesiredState, work: Work, paths: Paths, outside: Outside) ->
     grace = work.timing.start_grace
     asking = Asking(group, state.party, grace, work.timing.round_timeout / QUIET_PART)
     home = Home(group, state.party, work.sid, identity)
-    meter = Meter(loads_of(group, work.params, work.segments), network.now, outside.board.progress)
+    meter = Meter(loads_of(group, work.segments), network.now, outside.board.progress)
     party = Party(
         me=state.party,
         identity=identity,

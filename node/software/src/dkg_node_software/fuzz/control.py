@@ -25,11 +25,14 @@ from dkg_node.ceremony.chain import (
     proves,
 )
 from dkg_node.ceremony.contents import (
+    OpenedKey,
     decode_batch,
-    decode_online,
+    decode_files,
+    decode_key,
     decode_setup,
     encode_batch,
-    encode_online,
+    encode_files,
+    encode_key,
     encode_setup,
 )
 from dkg_node.ceremony.evidence import Evidence
@@ -115,16 +118,19 @@ def _contents() -> list[bytes]:
     return [
         encode_setup(GROUP, certified),
         encode_batch(1, [opened]),
-        encode_online(dict.fromkeys(("keyset", "public_key", "server_key"), "ab" * 32)),
+        encode_key(OpenedKey("bsk64", bytes(16), (bytes(32),))),
+        encode_files(dict.fromkeys(("keyset", "public_key", "server_key"), "ab" * 32)),
     ]
 
 
 @target(_contents, memory=MEMORY)
 def contents(data: bytes) -> None:
-    """What a certificate names by hash - setup, batch, online -: None, or what encodes to the same bytes."""
+    """What a certificate names by hash - setup, batch, public key, files -: None, or what encodes to the same bytes."""
     certified = decode_setup(GROUP, data)
     assert certified is None or encode_setup(GROUP, certified) == data
     batch = decode_batch(data)
     assert batch is None or encode_batch(*batch) == data
-    digests = decode_online(data)
-    assert digests is None or encode_online(digests) == data
+    key = decode_key(data)
+    assert key is None or encode_key(key) == data
+    digests = decode_files(data)
+    assert digests is None or encode_files(digests) == data
