@@ -16,11 +16,27 @@ from typing import TYPE_CHECKING
 from dkg_node.protocols.session import Group
 from dkg_node.testing.control_faults import BEHAVIOURS
 from dkg_node.testing.control_world import Crash, Plan, World
+from dkg_node.testing.simnet import Weather
+from dkg_node.testing.toy_segments import Shape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-KINDS = ("none", "events", "events", "events", "one", "rolling", "burst", "all", "mix", "wiped")
+KINDS = (
+    "none",
+    "none",
+    "events",
+    "events",
+    "events",
+    "one",
+    "rolling",
+    "burst",
+    "all",
+    "mix",
+    "wiped",
+    "back",
+    "turns",
+)
 
 
 def draw_plan(group: Group, seed: int) -> Plan:
@@ -40,15 +56,25 @@ def draw_plan(group: Group, seed: int) -> Plan:
         calm=calm,
         cut=random.choice((0, 0.5, 1)),
         linger=random.choice((0.0, 0.0, 0.9)),
+        rolling=kind == "turns",
+        shape=Shape(random.choice((2, 2, 3, 6)), random.choice((1, 1, 2))),
+        weather=_weather(random, group),
     )
+
+
+def _weather(random: Random, group: Group) -> Weather:
+    """Often the same for all, else some parties are far away."""
+    far = random.sample(list(group.roles), random.choice((0, 0, 0, 1, group.t)))
+    return Weather(frozenset(far), both_ways=random.random() < 0.5, overtaking=random.random() < 0.5)
 
 
 def _crashes(random: Random, kind: str, honest: list[int], calm: float, t: int) -> list[Crash]:
     """When who goes down, and for how long."""
     found = []
-    if kind in {"one", "wiped"}:
-        down = random.choice((0.05, 2, 8))
-        found = [Crash(random.uniform(1, calm), random.choice(honest), down, wiped=kind == "wiped")]
+    if kind in {"one", "wiped", "back"}:
+        when, down = random.uniform(1, calm), random.choice((0.05, 2, 8))
+        back = random.randint(1, 3) if kind == "back" else 0
+        found = [Crash(when, random.choice(honest), down, wiped=kind == "wiped", rolled_back=back)]
     if kind in {"rolling", "mix"}:
         found += [
             Crash(random.uniform(1, calm), random.choice(honest), random.choice((0.05, 1, 8, 20)))

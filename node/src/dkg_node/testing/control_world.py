@@ -14,26 +14,28 @@ from dkg_node.ceremony.program import Ports, Sealed
 from dkg_node.protocols.decoding import decoded
 from dkg_node.protocols.session import Group, Role
 from dkg_node.testing.control_faults import Behaviour, Colluders
-from dkg_node.testing.simnet import SimNetwork, Wires
+from dkg_node.testing.control_judge import Judge
+from dkg_node.testing.simnet import SimNetwork, Weather, Wires
 from dkg_node.testing.toy_segments import Disk, Shape, ToyPace, ToyProgram
 from dkg_node.testing.virtual_time import run_virtual
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-SPREAD = 2.001
-"""Most between two honest starts: two message delays."""
 CRASH_POINTS = frozenset({"start", "certificate", "era", "quorum lost", "no certificate", "signed"})
 
 
 @dataclass(frozen=True, slots=True)
 class Crash:
-    """An honest party ends at a moment and boots again ``down`` later; ``wiped``: with an empty disk."""
+    """An honest party ends at a moment and boots again ``down`` later."""
 
     when: float
     role: Role
     down: float
     wiped: bool = False
+    """With an empty disk."""
+    rolled_back: int = 0
+    """With what it had sealed so many times before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +53,11 @@ class Plan:
     calm: float = 0.0
     cut: float = 0.5
     linger: float = 0.0
+    rolling: bool = False
+    """Whether honest parties restart in turn, one a segment, before ``calm``."""
+    shape: Shape = field(default_factory=Shape)
+    weather: Weather = field(default_factory=Weather)
     end: float = 4000.0
-    shape: Shape = Shape()
 
 
 class Keys:
@@ -83,10 +88,21 @@ class Memory:
 
     sealed: Sealed = field(default_factory=Sealed)
     disk: Disk = field(default_factory=Disk)
+    older: list[Sealed] = field(default_factory=list)
+    """What was sealed before, the newest last."""
 
     def keep(self, proof: EraProof, chain: Chain) -> None:
         """See Vault."""
+        self.older.append(self.sealed)
         self.sealed = Sealed(proof, chain, "restart")
+
+    def after(self, crash: Crash) -> Memory:
+        """What the next boot finds. An older sealed state than peers know of is set aside: the disk counts as lost."""
+        if crash.wiped:
+            return Memory(Sealed(NO_PROOF, (), "lost disk"))
+        if 0 < crash.rolled_back <= len(self.older):
+            return Memory(Sealed(NO_PROOF, (), "lost disk"), self.disk)
+        return self
 
 
 class World:
@@ -97,22 +113,19 @@ class World:
         self.plan, self.group = plan, plan.group
         self.random = Random(plan.seed)
         self.honest = [role for role in plan.group.roles if role not in plan.faulty]
-        self.bad: list[tuple[object, ...]] = []
+        self.judge = Judge(plan.group, self.honest)
+        self.bad = self.judge.bad
         self.log: list[tuple[float, Role, str, Position]] = []
         self.eras = 0
         self.memories = {role: Memory() for role in plan.group.roles}
         self.controls: dict[Role, Control] = {}
         self.ends: dict[Role, Chain] = {}
-        self._starts: dict[Position, dict[Role, float]] = {}
-        self._crashed: dict[Position, set[Role]] = {}
-        self._outputs: dict[tuple[object, ...], dict[Role, bytes]] = {}
-        self._certified: dict[Position, set[bytes]] = {}
-        self._inputs: set[bytes] = set()
-        self._said: dict[tuple[object, ...], bytes] = {}
         self._crashes_left = plan.event_crashes
-        faults = Colluders(plan.faulty, plan.behaviour, plan.seed, self.group, self.signer)
+        faults = Colluders(plan.faulty, plan.behaviour, plan.seed, self.group, self.signer, plan.shape)
         faults.spoke = self.spoke
-        self.wires = Wires(plan.group, self.random, faults, plan.cut)
+        self._faults = faults
+        self._rolled: set[Position] = set()
+        self.wires = Wires(plan.group, self.random, faults, plan.cut, plan.weather)
         self._over: asyncio.Event
 
     def signer(self, role: Role, purpose: str, message: bytes) -> bytes:
@@ -154,7 +167,8 @@ class World:
             memory.disk,
             network.boot,
             self.plan.shape,
-            lambda place, given: self._heard(role, place, given),
+            lambda place, given: self.judge.heard(role, place, given),
+            lies=role in self.plan.faulty and self.plan.behaviour == "wrong",
         )
         ports = Ports(
             group=self.group,
@@ -183,12 +197,12 @@ class World:
         control = self.controls.pop(crash.role, None)
         if control is None or crash.role in self.plan.faulty:
             return
+        now = asyncio.get_running_loop().time()
         self._note(crash.role, "crash", control.position)
-        self._crashed.setdefault(control.position, set()).add(crash.role)
+        self.judge.crash(crash.role, control.position, now, now + crash.down)
         self.wires.crash(crash.role)
         control.close()
-        if crash.wiped:
-            self.memories[crash.role] = Memory(Sealed(NO_PROOF, (), "lost disk"))
+        self.memories[crash.role] = self.memories[crash.role].after(crash)
         asyncio.get_running_loop().call_later(crash.down, self._boot, crash.role)
 
     # --- what happens
@@ -200,26 +214,38 @@ class World:
         control = self.controls[role]
         self._note(role, event, position)
         self.eras = max(self.eras, position.era)
+        if event == "certificate":
+            self._faults.certified.add(position)
         if role in self.plan.faulty:
             return
+        now = asyncio.get_running_loop().time()
         if event == "certificate":
-            self._certified.setdefault(position, set()).add(control.chain[-1].core.digest())
+            self.judge.certificate(control.chain[-1].core, now)
+            self._faults.absent = control.chain[-1].core.state.absent
         if event == "era" and len(control.proof.signatures) < self.group.quorum:
             self.bad.append(("UNPROVEN ERA", role, position))
-        if event == "start":
-            self._starts.setdefault(position, {})[role] = asyncio.get_running_loop().time()
-        if event == "start" and self.plan.shape.is_online(position) and control.running and not control.running.silent:
-            self._inputs.add(self.plan.shape.online_input(control.chain))
-        loop = asyncio.get_running_loop()
-        due = event in CRASH_POINTS and self._crashes_left > 0 and loop.time() < self.plan.calm
+        if event == "start" and control.running is not None:
+            self.judge.start(role, position, now, silent=control.running.silent)
+            if self.plan.shape.is_online(position) and not control.running.silent:
+                self.judge.online(self.plan.shape.online_input(control.chain))
+            self._roll(position, now)
+        self._crash_at_event(role, event, now)
+
+    def _crash_at_event(self, role: Role, event: str, now: float) -> None:
+        due = event in CRASH_POINTS and self._crashes_left > 0 and now < self.plan.calm
         if due and self.random.random() < self.plan.event_chance:
             self._crashes_left -= 1
-            when = loop.time() + self.random.choice((0, 0, 0.01, 0.5, 1, 5))
+            when = now + self.random.choice((0, 0, 0.01, 0.5, 1, 5))
             down = self.random.choice((0.05, 0.5, 3, 12, 30))
-            loop.call_at(when, self._crash, Crash(when, role, down))
+            asyncio.get_running_loop().call_at(when, self._crash, Crash(when, role, down))
 
-    def _heard(self, role: Role, place: tuple[object, ...], given: bytes) -> None:
-        self._outputs.setdefault(place, {})[role] = given
+    def _roll(self, position: Position, now: float) -> None:
+        """The next honest party in turn goes down in a segment that has just begun."""
+        if self.plan.rolling and now < self.plan.calm and position not in self._rolled:
+            self._rolled.add(position)
+            role = self.honest[len(self._rolled) % len(self.honest)]
+            when = now + self.random.uniform(0, 3)
+            asyncio.get_running_loop().call_at(when, self._crash, Crash(when, role, self.random.choice((0.05, 1, 3))))
 
     def _finished(self, role: Role, done: asyncio.Future[Chain]) -> None:
         if done.cancelled():
@@ -239,48 +265,23 @@ class World:
         if role in self.plan.faulty or items is None:
             return
         if purpose == SEGMENT_PURPOSE:
-            self._once(("core", role, *items[1:3]), bytes(message))
+            self.judge.once(("core", role, *items[1:3]), bytes(message))
 
     def spoke(self, role: Role, place: tuple[object, ...], body: bytes) -> None:
         """An honest party sends one thing to each other one in a slot."""
         if body and role not in self.plan.faulty:
-            self._once(("slot", role, *place), body)
-
-    def _once(self, place: tuple[object, ...], said: bytes) -> None:
-        if self._said.setdefault(place, said) != said:
-            self.bad.append(("SLOT REPEATED", place))
-
-    def _judge_agreement(self) -> None:
-        """Honest parties hear the same in every Broadcast, if no more than t are faulty, late, or crash in it.
-
-        Late is who started more than two delays after the first honest one: it was away.
-        """
-        for place, given in self._outputs.items():
-            position = Position(int(str(place[0])), int(str(place[1])))
-            starts = {r: when for r, when in self._starts.get(position, {}).items() if r in self.honest}
-            timely = {role for role, when in starts.items() if when <= min(starts.values()) + SPREAD}
-            whole = timely - self._crashed.get(position, set())
-            if len(whole) >= self.group.quorum and len({given[role] for role in whole if role in given}) > 1:
-                self.bad.append(("SPLIT", place))
-        if not self.plan.crashes and not self.plan.event_crashes:
-            for position, starts in self._starts.items():
-                if max(starts.values()) - min(starts.values()) > SPREAD:
-                    self.bad.append(("STARTS APART", position))
+            self.judge.once(("slot", role, *place), body)
 
     def _judge(self) -> None:
-        self._judge_agreement()
-        for position, digests in self._certified.items():
-            if len(digests) > 1:
-                self.bad.append(("TWO CERTIFICATES", position))
-        if len(self._inputs) > 1:
-            self.bad.append(("ONLINE TWICE", len(self._inputs)))
-        ends = [self.ends[role] for role in self.honest if role in self.ends]
-        if len({tuple(certificate.core.contents for certificate in results(chain)) for chain in ends}) > 1:
-            self.bad.append(("DIFFERENT STATE",))
-        for role, control in self.controls.items():
-            named = {r for c in control.chain for r in c.core.state.corrupt}
-            if role in self.honest and named & set(self.honest):
-                self.bad.append(("HONEST NAMED", role, named))
+        chains = {role: control.chain for role, control in self.controls.items()}
+        self.judge.conclude(self.ends, chains)
+        keys = {
+            tuple(sorted(self.memories[role].disk.made.get(c.core.contents, b"") for c in results(self.ends[role])))
+            for role in self.honest
+            if role in self.ends
+        }
+        if len(keys) > 1:
+            self.bad.append(("DIFFERENT KEYS",))
         left = [role for role in self.honest if role not in self.ends]
         if left and not any(entry[0] == "ERROR" for entry in self.bad):
             where = [(role, self.controls[role].position) for role in left if role in self.controls]

@@ -39,6 +39,32 @@ class Parcel:
 LETTER = Tag(0, 0, 0)
 
 
+@dataclass(frozen=True, slots=True)
+class Weather:
+    """How long messages take: 1 at most."""
+
+    far: frozenset[Role] = frozenset()
+    """Whose messages take 0.8 to 1.0; those of all others take 0.1 then."""
+    both_ways: bool = False
+    """Whether messages to far parties take as long as those from them."""
+    overtaking: bool = False
+    """Whether letters pass messages of slots that left before them."""
+
+    def delay(self, random: Random, sender: Role, receiver: Role, *, letter: bool) -> float:
+        """Of one message."""
+        if sender in self.far or (self.both_ways and receiver in self.far):
+            return random.uniform(0.8, 1.0)
+        if self.far or (letter and self.overtaking and random.random() < LETTERS_PASS):
+            return 0.1
+        return random.choice((0.02, random.uniform(0.01, 1.0), 1.0))
+
+
+MOST_MESSAGES = 1_000_000
+"""A run that needs more has no end."""
+LETTERS_PASS = 0.7
+"""How many letters are quick where they overtake."""
+
+
 class Faults:
     """What goes wrong on the way; the default is nothing. Faulty parties are an adversary's."""
 
@@ -67,9 +93,12 @@ class Wires:
     faults: Faults
     cut: float = 0.5
     """Chance that a message in flight is lost when its sender's boot has ended."""
+    weather: Weather = field(default_factory=Weather)
     up: dict[Role, SimNetwork] = field(default_factory=dict)
+    sent: int = 0
+    """Messages under way so far."""
     _boots: Counter[Role] = field(default_factory=Counter)
-    _last: dict[tuple[Role, int, Role, int], float] = field(default_factory=dict)
+    _last: dict[tuple[tuple[Role, int, Role, int], bool], float] = field(default_factory=dict)
 
     def boot(self, role: Role, round_timeout: float) -> SimNetwork:
         """A new boot of a party; peers that are up learn of it."""
@@ -91,12 +120,17 @@ class Wires:
         """Bring a parcel under way; it takes at most 1."""
         if sender.down or not self.faults.sends(sender.me, receiver, parcel):
             return
+        self.sent += 1
+        if self.sent > MOST_MESSAGES:
+            raise RuntimeError("parties send without end")
         loop = asyncio.get_running_loop()
-        delay = self.random.choice((0.02, self.random.uniform(0.01, 1.0), 1.0))
+        letter = parcel.kind == "post"
+        delay = self.weather.delay(self.random, sender.me, receiver, letter=letter)
         delay += self.faults.lag(sender.me, parcel)
         boots = (sender.me, sender.boot, receiver, self._boots[receiver])
-        when = max(loop.time() + delay, self._last.get(boots, 0.0) + ORDER)
-        self._last[boots] = when
+        stream = boots, letter and self.weather.overtaking
+        when = max(loop.time() + delay, self._last.get(stream, 0.0) + ORDER)
+        self._last[stream] = when
         loop.call_at(when, self._arrive, boots, parcel)
 
     def _arrive(self, boots: tuple[Role, int, Role, int], parcel: Parcel) -> None:
