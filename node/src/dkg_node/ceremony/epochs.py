@@ -250,7 +250,7 @@ class Epochs:
         except SealedStateRolledBack as error:
             self.rolled_back = error
             sealed = Sealed(NO_PROOF, (), "lost disk")
-        if sealed.how == "lost disk" and not sealed.chain:
+        if sealed.how == "lost disk" and (self._kept is None or self.rolled_back is not None):
             self._safe.set_aside(self._boot)
         self._blind = self._lost = sealed.how == "lost disk"
         self._base = self._kept.stamp.place if self._kept is not None and sealed.how == "restart" else None
