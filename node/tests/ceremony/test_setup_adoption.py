@@ -11,7 +11,7 @@ import pytest
 
 from dkg_node.algebra.kernel import Contributions, Secret
 from dkg_node.ceremony import letters
-from dkg_node.ceremony.contents import HASH, encode_setup
+from dkg_node.ceremony.contents import encode_setup
 from dkg_node.ceremony.letters import QUESTION_LIMIT, REPLY_LIMIT, Inquire, Reply
 from dkg_node.ceremony.setup import MOST
 from dkg_node.protocols.prss import ANSWER, ENTRY, certify, keys_of
@@ -214,7 +214,7 @@ def wrong(letter: Letter) -> Letter:
     if not isinstance(letter, Reply):
         return letter
     body = bytearray(letter.body)
-    for start in range(HASH, len(body), ANSWER):
+    for start in range(0, len(body), ANSWER):
         body[start + ENTRY] ^= 1
     return Reply(bytes(body))
 
@@ -225,8 +225,8 @@ def junk(letter: Letter) -> Letter:
 
 
 def foreign(letter: Letter) -> Letter:
-    """The reply to another question."""
-    return Reply(bytes(HASH) + letter.body[HASH:]) if isinstance(letter, Reply) else letter
+    """Right values under the names of other places."""
+    return Reply(letter.body[ENTRY:] + letter.body[:ENTRY]) if isinstance(letter, Reply) else letter
 
 
 def mute(letter: Letter) -> Letter:
@@ -268,7 +268,7 @@ def test_who_is_no_member_of_a_set_learns_nothing_of_it(world: SetupWorld) -> No
     world.play(scene)
     assert [replies(world, role, LIAR) for role in (1, 2, 3)] == [[], [], []]
     for role in (1, 3):
-        assert [len(body) for body in replies(world, role, 2)] == [HASH + 3 * ANSWER], "a member does"
+        assert [len(body) for body in replies(world, role, 2)] == [3 * ANSWER], "a member does"
 
 
 def test_the_hash_table_store_serves_no_contribution(world: SetupWorld) -> None:
@@ -295,7 +295,7 @@ def test_replies_that_nobody_asked_for_change_nothing(world: SetupWorld) -> None
         before = {path.name: path.read_bytes() for path in world.homes[VICTIM].directory.iterdir()}
         digest = world.homes[VICTIM].sealed.chain[0].core.contents
         place = (0b1011).to_bytes(2, "little") + bytes([LIAR])
-        for body in (b"", b"x", digest, digest + place + bytes(32), bytes(REPLY_LIMIT), bytes(REPLY_LIMIT + 1)):
+        for body in (b"", b"x", digest, place + bytes(32), bytes(REPLY_LIMIT), bytes(REPLY_LIMIT + 1)):
             world.networks[LIAR].post(VICTIM, letters.encode(Reply(body)))
         await asyncio.sleep(20)
         assert {path.name: path.read_bytes() for path in world.homes[VICTIM].directory.iterdir()} == before
@@ -310,8 +310,10 @@ def test_questions_of_any_bytes_are_survived(world: SetupWorld) -> None:
         keeper, digest = world.homes[2].keeper(), world.homes[2].sealed.chain[0].core.contents
         for question in (b"", digest[:-1], digest, digest + b"\xff", digest + b"\xff" * 3, bytes(QUESTION_LIMIT)):
             assert keeper.reply(LIAR, question) is None
+        place = (0b1011).to_bytes(2, "little") + b"\x02"
+        assert len(keeper.reply(LIAR, digest + 2000 * place) or b"") == MOST * ANSWER <= REPLY_LIMIT
         (world.homes[2].directory / f"setup-held-{digest.hex()[:16]}.sealed").write_bytes(b"damaged")
-        assert world.homes[2].keeper().reply(LIAR, digest + (0b1011).to_bytes(2, "little") + b"\x02") is None
+        assert world.homes[2].keeper().reply(LIAR, digest + place) is None
 
     world.play(scene)
 

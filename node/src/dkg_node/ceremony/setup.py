@@ -33,7 +33,7 @@ DRAWS, KEYS, HELD = "setup-draws", "setup-keys-", "setup-held-"
 """Names of sealed objects: the seed of own draws; keys and contributions by the contents of the certificate."""
 NAMED = 16
 """Hex digits of a digest in the name of a sealed object."""
-MOST = min((QUESTION_LIMIT - HASH) // ENTRY, (REPLY_LIMIT - HASH) // ANSWER)
+MOST = min((QUESTION_LIMIT - HASH) // ENTRY, REPLY_LIMIT // ANSWER)
 """Contributions that one question asks for."""
 
 
@@ -116,7 +116,7 @@ class SetupKeeper:
         while wanted := lacking(self, draws, certified):
             some = dict(islice(wanted.items(), MOST))
             asked = {role: digest + places for role, places in questions(self.group, self.me, some).items()}
-            await peers.inquire(asked, partial(self._take, draws, digest, some))
+            await peers.inquire(asked, partial(self._take, draws, some))
         self._keys[digest] = keys_of(self, era, draws, certified)
 
     def _blank(self) -> Contributions:
@@ -128,10 +128,9 @@ class SetupKeeper:
                 pass
         return Contributions.empty(self.group.n, self.group.t, self.me)
 
-    def _take(self, draws: Contributions, digest: bytes, wanted: Lacking, _role: Role, body: bytes) -> bool:
+    def _take(self, draws: Contributions, wanted: Lacking, _role: Role, body: bytes) -> bool:
         """See Peers.inquire. Who answers does not matter: the certified hashes tell what is right."""
-        if body[:HASH] == digest:
-            fill(self, draws, wanted, body[HASH:])
+        fill(self, draws, wanted, body)
         return not wanted
 
     # --- helping others
@@ -143,7 +142,7 @@ class SetupKeeper:
         if draws is None or role == self.me:
             return None
         found = answer(self.group, self.me, draws, role, question[HASH : HASH + MOST * ENTRY])
-        return digest + found if found else None
+        return found or None
 
     def _find(self, digest: bytes) -> Contributions | None:
         """Those of a certified setup, from memory or disk; else the latest, which may be part of it: hashes tell."""

@@ -170,6 +170,8 @@ class SetupWorld:
         run_virtual(self._main(scene))
 
     async def _main(self, scene: Callable[[SetupWorld], Awaitable[None]]) -> None:
+        errors: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context.get("exception")))
         self._wires = Wires(self.group, Random(1), self.faults)
         for role in self.group.roles:
             self.homes[role] = Home(self.group, role, self.directory / str(role), Draws(role))
@@ -179,6 +181,8 @@ class SetupWorld:
         finally:
             for control in self.controls.values():
                 control.close()
+        if errors:
+            raise ValueError(f"something raised for what a peer did: {errors}")
 
     def boot(self, *roles: Role) -> None:
         """Start these parties (all of them when none is named) with what their disks hold."""
