@@ -28,9 +28,8 @@ if TYPE_CHECKING:
     from dkg_node_software.agreement import Agreement
     from dkg_node_software.chaos.schedule import Schedule
 
-ROUND_TIMEOUT = 3_000
-"""ms, of the terms of chaos (07, "Terms and timing")."""
-PACE = Pace(start_grace=3_000, round_timeout=ROUND_TIMEOUT)
+PACE = Pace(start_grace=2_000, round_timeout=2_000, min_rate=4_000_000, min_speed=500)
+"""Of the terms of chaos: a machine under load keeps to it, and a slot that waits for a silent party takes seconds."""
 SETTLE = 0.2
 PARTIES = re.compile(r"(?:parties|waiting for) \[([0-9, ]+)\]|\"missing\":\[([0-9, ]+)\]")
 """How a party names whom it misses: in its phase while it waits, in its errors, in its transcript."""
