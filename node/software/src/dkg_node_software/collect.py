@@ -16,6 +16,7 @@ from dkg_api.transcript import verify_lines
 from dkg_node.errors import DkgError
 from dkg_node.sealing.files import write_atomic
 from dkg_node.service.command import NegativeVerdict
+from dkg_node.service.fault_records import openings_of
 from dkg_node_software.measurements import Measurements, read_measurements
 
 if TYPE_CHECKING:
@@ -139,11 +140,16 @@ def keep_transcript(layout: Layout, party: int) -> None:
 
 
 def tidy(layout: Layout, parties: int) -> None:
-    """Remove what only the run needed: bodies, each party's copy of the public files, parked public values."""
+    """Remove what only the run needed: bodies, each party's copy of the public files, parked public values.
+
+    Wrong openings stay: the fault records of the transcripts prove nothing without them.
+    """
     for party in range(1, parties + 1):
         home = layout.party(party)
         shutil.rmtree(home / "work", ignore_errors=True)
         for name in (*FETCHED, *MADE):
             (home / name).unlink(missing_ok=True)
+    kept = openings_of(sorted((layout.out / "transcript").glob("*.jsonl")))
     for entry in layout.objects.iterdir():
-        entry.unlink()
+        if entry.name not in kept:
+            entry.unlink()

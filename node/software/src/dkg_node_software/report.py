@@ -7,14 +7,17 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from dkg_api.certificate import Fault
+from dkg_api.enrolment import Keyring
 from dkg_api.report import BitCounts, Phase, Report
 from dkg_node.keygen.parameters import parameter_set
 from dkg_node.sealing.files import write_atomic
+from dkg_node.service.adapters import DirectoryStore
+from dkg_node.service.fault_records import Court, judged_transcripts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from dkg_api.certificate import SelfCheck
+    from dkg_api.certificate import Certificate, SelfCheck
     from dkg_api.terms import Terms
     from dkg_node_software.collect import Collected
     from dkg_node_software.layout import Layout
@@ -39,7 +42,11 @@ def write(
         products=params.products,
         phases=merge_phases(entry.phases for entry in measured),
         per_party=tuple(entry.party for entry in measured),
-        faults=(*faults(terms.threshold, collected.measured, unfinished), *_refused(collected)),
+        faults=(
+            *convicted(layout, terms, collected.certificate),
+            *faults(terms.threshold, collected.measured, unfinished),
+            *_refused(collected),
+        ),
         self_check=checked,
     )
     _save(layout, report)
@@ -69,6 +76,30 @@ def write_failed(layout: Layout, terms: Terms, unfinished: Mapping[int, str]) ->
 
 def _save(layout: Layout, report: Report) -> None:
     write_atomic(layout.report, json.dumps(report.as_json(), indent=1).encode() + b"\n")
+
+
+def convicted(layout: Layout, terms: Terms, certificate: Certificate) -> tuple[Fault, ...]:
+    """Everybody whom the certificate calls Corrupt: why, and the first record of the transcripts that proves it.
+
+    Judging a record takes n times the work of its batch; an honest run has none. ``evidence_sha256`` is missing only
+    when no transcript that came out holds a record that proves it.
+    """
+    if not certificate.faults:
+        return ()
+    paths = sorted((layout.out / "transcript").glob("*.jsonl"))
+    court = Court(terms, Keyring.of(terms, certificate.enrolments), DirectoryStore(layout.objects))
+    proofs: dict[tuple[int, str], str] = {}
+    for one in judged_transcripts(court, paths):
+        for named in one.proves if not one.problem else ():
+            proofs.setdefault(named, one.sha256)
+    found = []
+    for fault in certificate.faults:
+        kinds = sorted(kind for party, kind in proofs if party == fault.party)
+        found += [
+            Fault(party=fault.party, kind=kind, phase=fault.phase, evidence_sha256=proofs[fault.party, kind])
+            for kind in kinds
+        ] or [fault]
+    return tuple(found)
 
 
 def _refused(collected: Collected) -> list[Fault]:

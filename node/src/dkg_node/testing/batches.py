@@ -60,6 +60,12 @@ class Insider(Adversary):
         self.signed: dict[bytes, tuple[str, bytes]] = {}
         """What their honest code signed, by signature."""
 
+    def join(self, entered: Session, state: PublicState) -> Session:
+        """The session of one of its parties in a segment that starts with ``state``: what it signs is noted."""
+        session = replace(entered, identity=_Recorder(entered.identity, self.signed))
+        self.sessions[session.me] = state.bind(session)
+        return session
+
     def sign_again(self, sender: Role, signature: bytes, digest: bytes) -> bytes:
         """What a party signed, with another digest at its end."""
         purpose, message = self.signed[signature]
@@ -81,8 +87,7 @@ def simulate_batch(
     async def program(session: Session) -> BatchResult:
         entered = session.enter(SEGMENT, batch_slots(group, batch, public))
         if isinstance(adversary, Insider) and session.me in adversary.corrupt:
-            entered = replace(entered, identity=_Recorder(entered.identity, adversary.signed))
-            adversary.sessions[session.me] = public.bind(entered)
+            entered = adversary.join(entered, public)
         store = MemoryStore() if stores is None else stores[session.me]
         return await run_batch(entered, dealt_keys(group, session.me), batch, store, public)
 
