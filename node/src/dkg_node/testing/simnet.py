@@ -180,7 +180,7 @@ class SimNetwork:
         if request.tag.part:
             self._window.entered(pending.deadline)
         self._look(pending)
-        timers = [loop.call_at(when, self._look, pending) for when in (pending.grace_ends, pending.deadline)]
+        timers = [loop.call_at(when, self._look, pending, when) for when in (pending.grace_ends, pending.deadline)]
         try:
             for outgoing in self._wires.faults.twist(self, request):
                 for role, body in outgoing.items():
@@ -249,8 +249,8 @@ class SimNetwork:
     def consumed(self, role: Role, size: int) -> None:
         """See Effects."""
 
-    def _look(self, pending: Pending) -> None:
-        if self.mailbox.settle(pending, self.now()):
+    def _look(self, pending: Pending, when: float = 0.0) -> None:
+        if self.mailbox.settle(pending, max(self.now(), when)):
             self._finish(pending)
 
     def _finish(self, pending: Pending) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import TypeVar
 
 from dkg_node.errors import DkgError, Superseded, UsageError
@@ -188,7 +189,7 @@ class PeerNetwork:
             return []
         self._let_read(pending.unheard)
         times = [pending.deadline] if pending.request.enough is None else [pending.grace_ends, pending.deadline]
-        return [self._clock.call_at(when, lambda: self._look(pending)) for when in times]
+        return [self._clock.call_at(when, partial(self._look, pending, when)) for when in times]
 
     def _look_soon(self, pending: Pending) -> None:
         """Look when all that has arrived was taken: a busy loop must not make those late who were in time."""
@@ -198,9 +199,10 @@ class PeerNetwork:
             self._looking.add(pending)
             asyncio.get_running_loop().call_soon(self._look, pending)
 
-    def _look(self, pending: Pending) -> None:
+    def _look(self, pending: Pending, when: float = 0.0) -> None:
+        """``when``: the moment a timer was set to; asyncio may call a clock tick before it."""
         self._looking.discard(pending)
-        if self._mailbox.settle(pending, self.now()):
+        if self._mailbox.settle(pending, max(self.now(), when)):
             self._finish(pending)
 
     def _finish(self, pending: Pending) -> None:
