@@ -119,7 +119,9 @@ impl Contributions {
     }
 
     fn has_place(&self, mask: u16, contributor: usize) -> bool {
-        self.shape.sets_of(self.party).contains(&mask) && members(mask).contains(&contributor)
+        let Shape { n, t } = self.shape;
+        let own = mask >> n == 0 && mask.count_ones() as usize == n - t && contains(mask, self.party);
+        own && (1..=n).contains(&contributor) && contains(mask, contributor)
     }
 
     /// For sealing: of every rho held, by increasing set and contributor, mask (2 bytes), contributor (1), rho.
