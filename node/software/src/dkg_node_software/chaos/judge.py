@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from dkg_api.certificate import CertificateError, parse_certificate, verify_certificate
 from dkg_node.errors import DkgError
-from dkg_node.service.command import EnvironmentFault
 from dkg_node_software.chaos.harness import missing_named
 from dkg_node_software.chaos.record import Injected, Record, must_name
+from dkg_node_software.chaos.schedule import CONVICTED, PERHAPS
 from dkg_node_software.collect import KEY_FILES
 from dkg_node_software.measurements import read_measurements
 from dkg_node_software.selfcheck import self_check
@@ -68,13 +68,7 @@ async def _fetch(stage: Stage, party: Role, found: Findings) -> None:
     certificate = parse_certificate((home / "fetched-certificate.json").read_bytes())
     found.problems += [f"party {party}: {problem}" for problem in verify_certificate(certificate, stage.terms)]
     for name in KEY_FILES:
-        target = stage.layout.public / f"{name}.bin"
-        try:
-            digest = await client.fetch(f"public/{name}.bin", target)
-        except EnvironmentFault:
-            if party in stage.schedule.faulty:  # who came back late need not have the files
-                continue
-            raise
+        digest = await client.fetch(f"public/{name}.bin", stage.layout.public / f"{name}.bin")
         if digest.hex() != certificate.digests.get(name):
             found.problems.append(f"party {party}: {name}.bin is not the file of its certificate")
     await client.fetch("measurements.json", home / "fetched-measurements.json")
@@ -96,8 +90,9 @@ async def judge(stage: Stage, commit: str, place: tuple[str, int], *, check: boo
     found = await gather(stage)
     group, schedule = stage.setting.group, stage.schedule
     honest = frozenset(group.roles) - schedule.faulty
-    named, accused = _named(stage, found)
-    wanted = must_name({party: lie for party, lie in schedule.liars.items() if _could_lie(stage, party)})
+    convicted, named, accused = _named(stage, found)
+    lies = {party: lie for party, lie in schedule.liars.items() if _could_lie(stage, party)}
+    wanted = must_name(lies)
     passed = await _self_check(stage) if check and (stage.layout.public / f"{KEY_FILES[0]}.bin").exists() else None
     missing = missing_named(stage) if schedule.lost and _all_injected(stage) else None
     seconds = max((stage.seen[party].done_at or stage.took for party in stage.expected), default=0.0)
@@ -107,8 +102,8 @@ async def judge(stage: Stage, commit: str, place: tuple[str, int], *, check: boo
         problems.append(f"parties {sorted(unfinished)} did not finish: {_why(stage, min(unfinished))}")
     if accused:
         problems.append(f"honest parties {sorted(accused)} were accused")
-    if set(wanted) - named and not schedule.lost:
-        problems.append(f"liars {sorted(set(wanted) - named)} were not named")
+    if not schedule.lost:
+        problems += _culprits(lies, convicted, named)
     problems += ["the self-check failed"] if passed is False else []
     problems += ["nobody named exactly the missing parties"] if missing is False else []
     return Record(
@@ -135,14 +130,24 @@ async def judge(stage: Stage, commit: str, place: tuple[str, int], *, check: boo
     )
 
 
-def _named(stage: Stage, found: Findings) -> tuple[frozenset[Role], frozenset[Role]]:
-    """Who is named by all, and which honest party is called a liar by any honest one."""
+def _culprits(lies: dict[Role, str], convicted: frozenset[Role], named: frozenset[Role]) -> list[str]:
+    """What is wrong with the culprits: exactly those are convicted that said a thing which proves them wrong."""
+    proven = set(must_name(lies, CONVICTED))
+    provable = set(must_name(lies, CONVICTED | PERHAPS))
+    unnamed, unproven = sorted(set(must_name(lies)) - named), sorted(convicted & lies.keys() - provable)
+    problems = [f"liars {sorted(proven - convicted)} were not convicted"] if proven - convicted else []
+    problems += [f"liars {unnamed} were not named"] if unnamed else []
+    return problems + ([f"parties {unproven} were convicted of what proves nothing"] if unproven else [])
+
+
+def _named(stage: Stage, found: Findings) -> tuple[frozenset[Role], frozenset[Role], frozenset[Role]]:
+    """Who is convicted; who is named by all; which honest party is called a liar by any honest one."""
     liars = set(stage.schedule.liars)
     agreed = {fault.party for one in found.certificates.values() for fault in one.faults if fault.kind not in ABSENCE}
     agreed |= {role for roles in found.corrupt.values() for role in roles}
     counts = Counter(role for roles in found.wrong_shares.values() for role in roles)
     named = frozenset(agreed | {role for role, count in counts.items() if count > stage.setting.group.t})
-    return named, frozenset((agreed | set(counts)) - liars)
+    return frozenset(agreed), named, frozenset((agreed | set(counts)) - liars)
 
 
 def _could_lie(stage: Stage, party: Role) -> bool:

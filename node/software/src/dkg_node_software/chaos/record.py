@@ -99,10 +99,26 @@ def read(path: Path) -> list[Record]:
 
 @dataclass(slots=True)
 class _Row:
-    runs: int = 0
     injected: int = 0
     good: int = 0
     seconds: list[float] = field(default_factory=list)
+    honest: list[int] = field(default_factory=lambda: [0, 0])
+    """Finishers, and all, among the honest parties of those runs."""
+    named: list[int] = field(default_factory=lambda: [0, 0])
+    """Named, and to be named."""
+    accused: int = 0
+
+    def add(self, record: Record, *, once: bool) -> None:
+        """A fault of that run; ``once``: the first of this row in it."""
+        self.injected += 1
+        self.good += record.good
+        self.seconds.append(record.lost_seconds / len(record.faults))
+        if once:
+            self.honest[0] += len(set(record.finished) & set(record.honest))
+            self.honest[1] += len(record.honest)
+            self.named[0] += len(set(record.named) & set(record.must_name))
+            self.named[1] += len(record.must_name)
+            self.accused += len(record.accused)
 
 
 def table(records: Sequence[Record]) -> list[str]:
@@ -116,20 +132,25 @@ def table(records: Sequence[Record]) -> list[str]:
 def _of_size(records: Sequence[Record], size: str) -> list[str]:
     rows: dict[tuple[str, str], _Row] = defaultdict(_Row)
     for record in records:
+        seen: set[tuple[str, str]] = set()
         for fault in record.faults:
-            row = rows[fault.detail if fault.kind == "byzantine" else fault.kind, fault.phase]
-            row.injected += 1
-            row.good += record.good
-            row.seconds.append(record.lost_seconds / len(record.faults))
+            place = fault.detail if fault.kind == "byzantine" else fault.kind, fault.phase
+            rows[place].add(record, once=place not in seen)
+            seen.add(place)
     lines = [
         f"{size}: faults by kind and phase",
-        f"  {'fault':<22}{'phase':<16}{'injected':>9}{'good':>6}{'lost s':>8}",
+        f"  {'fault':<22}{'phase':<16}{'injected':>9}{'good':>6}{'honest':>9}{'named':>7}{'accused':>8}{'lost s':>8}",
     ]
     lines += [
-        f"  {kind:<22}{phase:<16}{row.injected:>9}{row.good:>6}{median(row.seconds):>8.1f}"
+        f"  {kind:<22}{phase:<16}{row.injected:>9}{row.good:>6}{_of(row.honest):>9}{_of(row.named):>7}{row.accused:>8}"
+        f"{median(row.seconds):>8.1f}"
         for (kind, phase), row in sorted(rows.items())
     ]
     return [*lines, *_totals(records, size), *_failures(records, size)]
+
+
+def _of(pair: list[int]) -> str:
+    return f"{pair[0]}/{pair[1]}"
 
 
 def _totals(records: Sequence[Record], size: str) -> list[str]:
@@ -163,6 +184,6 @@ def _failures(records: Iterable[Record], size: str) -> list[str]:
     ]
 
 
-def must_name(liars: dict[int, str]) -> tuple[int, ...]:
-    """Which liars have to be named."""
-    return tuple(sorted(party for party, lie in liars.items() if lie.partition("@")[0] in CONVICTED | FOUND))
+def must_name(liars: dict[int, str], lies: frozenset[str] = CONVICTED | FOUND) -> tuple[int, ...]:
+    """Which liars have to be named, or tell one of ``lies``."""
+    return tuple(sorted(party for party, lie in liars.items() if lie.partition("@")[0] in lies))

@@ -32,6 +32,8 @@ CONVICTED = frozenset({"wrong-y", "wrong-V", "wrong-W", "wrong-W-then-silent", "
 """Lies that change a value: a run is good only if the liar is named in the certificate."""
 FOUND = frozenset({"wrong-share"})
 """Lies that an opening corrects: the others name the liar in their findings."""
+PERHAPS = frozenset({"odd-y", "odd-king"})
+"""Lies that change a value only where the wire trims nothing."""
 UNUSED_LIARS = frozenset({"crash"})
 """Another name of ``kill``."""
 
