@@ -183,12 +183,12 @@ def test_n_t_go_start_and_fewer_do_not() -> None:
     assert book_with((), (2, 3, 4)).started(Position(0, 0))
 
 
-def test_a_flood_of_statements_takes_bounded_room_and_displaces_nobody_elses() -> None:
+def test_positions_that_are_over_are_forgotten() -> None:
     book = book_with((2, 3))
-    for era in range(500):
-        book.note(4, Statement("ready", Position(era, 0), bytes(64)), 0.0)
-    assert book.entry(Position(0, 0)).ready == {2, 3}
-    assert sum(4 in entry.ready for entry in book.entries.values()) <= 24
+    book.note(4, Statement("ready", Position(0, 1), bytes(64)), 0.0)
+    book.keep([Position(0, 1)])
+    assert set(book.entries) == {Position(0, 1)}
+    assert book.entry(Position(0, 0)).ready == set()
 
 
 # --- contents

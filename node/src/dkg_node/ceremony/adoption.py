@@ -10,11 +10,15 @@ from dkg_node.ceremony.chain import Certificate, Chain, results
 from dkg_node.ceremony.letters import Inquire, Want
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from dkg_node.ceremony.letters import Letter
     from dkg_node.ceremony.program import Program
     from dkg_node.protocols.session import Group, Role
+
+
+QUICK_PART = 4
+"""Who answered last is waited for alone for this part of ``patience``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,18 +31,27 @@ class _Inquiry:
 
 
 class Adoption:
-    """One party's catching up. Peers are asked one after another: t+1 honest ones hold what a certificate names."""
+    """One party's catching up. Of any t+1 signers of a certificate one honestly holds what it names."""
 
     def __init__(
         self, program: Program, group: Group, me: Role, send: Callable[[Role, Letter], None], patience: float
     ) -> None:
-        """``patience``: seconds until the next peer is asked."""
+        """``patience``: seconds until more peers are asked."""
         self._program, self._group, self._me = program, group, me
         self._send, self._patience = send, patience
         self._task: asyncio.Task[None] | None = None
         self._chain: Chain = ()
         self._wanted: dict[bytes, asyncio.Future[bytes]] = {}
         self._inquiry: _Inquiry | None = None
+        self._quick: Role = me
+        """Who answered last."""
+        self._slow: set[Role] = set()
+        """Who was asked alone and let this party wait."""
+
+    @property
+    def fetching(self) -> bool:
+        """Whether contents are waited for."""
+        return bool(self._wanted)
 
     def complete(self, chain: Chain, then: Callable[[Exception | None], None]) -> bool:
         """Whether all results of a chain are held; if not, get them and call ``then`` (with the error, if any)."""
@@ -51,10 +64,11 @@ class Adoption:
             self._task.add_done_callback(lambda task: self._ended(task, then))
         return False
 
-    def take(self, digest: bytes, body: bytes) -> None:
+    def take(self, role: Role, digest: bytes, body: bytes) -> None:
         """Contents came; those nobody asked for are dropped."""
         waiting = self._wanted.get(digest)
         if waiting is not None and not waiting.done():
+            self._quick = role
             waiting.set_result(body)
 
     def replied(self, role: Role, body: bytes) -> None:
@@ -88,19 +102,36 @@ class Adoption:
         return sorted(signers, key=lambda role: (role - self._me) % self._group.n)
 
     async def fetch(self, around: list[Role], digest: bytes) -> bytes:
-        """A body from the own store, or from one peer after another, for as long as it takes."""
+        """A body from the own store, or from peers, for as long as it takes.
+
+        The one that answered last is asked first, alone, and stands back for good if it lets this party wait; then t+1
+        at once, among them one honest, and the others after ``patience``; and so on.
+        """
         held = self._program.contents(digest)
         if held is not None:
             return held
-        waiting = self._wanted.setdefault(digest, asyncio.get_running_loop().create_future())
-        while not waiting.done():
-            for role in around:
-                self._send(role, Want(digest))
-                await asyncio.wait([waiting], timeout=self._patience)
+        waiting = self._wanted[digest] = asyncio.get_running_loop().create_future()
+        try:
+            for group, patience in self._turns(around):
+                for role in group:
+                    self._send(role, Want(digest))
+                await asyncio.wait([waiting], timeout=patience)
                 if waiting.done():
-                    break
-        del self._wanted[digest]
-        return waiting.result()
+                    return waiting.result()
+                self._slow.update(group if len(group) == 1 else ())
+        finally:
+            if self._wanted.get(digest) is waiting:  # a later task may ask already
+                del self._wanted[digest]
+        raise AssertionError("turns do not end")
+
+    def _turns(self, around: list[Role]) -> Iterator[tuple[list[Role], float]]:
+        """Whom to ask and how long to wait for them, without end."""
+        if self._quick in around and self._quick not in self._slow:
+            yield [self._quick], self._patience / QUICK_PART
+        many = self._group.t + 1
+        while True:
+            yield around[:many], self._patience
+            yield around[many:], self._patience
 
     async def inquire(self, questions: Mapping[Role, bytes], take: Callable[[Role, bytes], bool]) -> None:
         """See Peers. One inquiry at a time: there is one task that adopts."""

@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Literal
 from dkg_node.ceremony.chain import GO_PURPOSE, Position, go_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from dkg_node.protocols.session import Group, Identity, Role
 
 Kind = Literal["ready", "go"]
 KINDS: tuple[Kind, ...] = ("ready", "go")
-KEPT = 24
-"""Positions one party can make another remember; honest ones speak of two or three at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +44,12 @@ class Entry:
     quorum_at: float | None = None
     """When the n-t-th ``ready`` came, seconds on the party's clock."""
     timer: bool = False
-    """Whether somebody looks again when startGrace has passed."""
+    """Whether somebody looks again when a wait is over."""
 
 
 @dataclass(slots=True)
 class Book:
-    """All statements one party knows. ``ready`` is kept by position and never withdrawn."""
+    """All statements one party knows, of the positions that it keeps. ``ready`` is never withdrawn."""
 
     group: Group
     me: Role
@@ -63,7 +61,6 @@ class Book:
 
     def note(self, role: Role, statement: Statement, now: float) -> None:
         """Take a valid statement; a repeated one changes nothing."""
-        self._make_room(role)
         entry = self.entries.setdefault(statement.position, Entry())
         if statement.kind == "ready":
             entry.ready.add(role)
@@ -72,16 +69,9 @@ class Book:
         if entry.quorum_at is None and len(entry.ready) >= self.group.quorum:
             entry.quorum_at = now
 
-    def _make_room(self, role: Role) -> None:
-        """Forget the oldest of what a party said when it is too much, and what nobody says any more."""
-        known = sorted(p for p, entry in self.entries.items() if role in entry.ready or role in entry.go)
-        for position in known[: max(0, len(known) + 1 - KEPT)]:
-            self.entries[position].ready.discard(role)
-            self.entries[position].go.pop(role, None)
-
-    def forget_before(self, era: int) -> None:
-        """Positions of eras before ``era`` are of no use."""
-        self.entries = {position: entry for position, entry in self.entries.items() if position.era >= era}
+    def keep(self, positions: Collection[Position]) -> None:
+        """Forget all other positions."""
+        self.entries = {position: entry for position, entry in self.entries.items() if position in positions}
 
     def should_go(self, position: Position, waited: Iterable[Role], now: float, grace: float) -> bool:
         """Whether this party says ``go``: on t+1 ``go``; else, if ready itself, on n-t ``ready``.

@@ -2,7 +2,9 @@
 
 Letters come in through ``take``, time through the loop's timers and the network's clock; all else is synchronous, so
 that each rule reads a state that no other one is changing. The same object runs under the real loop and under the
-virtual-time loop of the model-based tests. Nothing raises for what a peer does.
+virtual-time loop of the model-based tests. Nothing raises for what a peer does, and no error of a segment or of
+catching up ends the party but one that only its operator can mend: its own disk, a setup that ended without a key, a
+mistake in the program.
 """
 
 from __future__ import annotations
@@ -13,32 +15,27 @@ from typing import TYPE_CHECKING
 
 from dkg_node.ceremony import letters, segment
 from dkg_node.ceremony.adoption import Adoption
-from dkg_node.ceremony.book import Book, Kind, Statement
-from dkg_node.ceremony.chain import (
-    RESUME,
-    SEGMENT_PURPOSE,
-    Chain,
-    EraProof,
-    Position,
-    extended,
-    last,
-    next_position,
-    proves,
-    results,
-)
+from dkg_node.ceremony.answers import Answers
+from dkg_node.ceremony.chain import RESUME, SEGMENT_PURPOSE, Chain, EraProof, Position, extended, last, proves
 from dkg_node.ceremony.evidence import Evidence
+from dkg_node.ceremony.go import SOON, GoExchange, Returning, Stand
 from dkg_node.ceremony.letters import Ask, Contents, Inquire, Letter, Reply, Say, Show, Sign, Want
 from dkg_node.ceremony.program import Setting
 from dkg_node.ceremony.voice import Voice
-from dkg_node.errors import DkgError, QuorumLost, StateDiverged
-from dkg_node.protocols.state import PublicState
+from dkg_node.errors import DkgError, ProtocolError, QuorumLost, SealingError, SetupIncomplete, StateDiverged
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from dkg_node.ceremony.book import Kind, Statement
     from dkg_node.ceremony.program import Outcome, Ports, Sealed
     from dkg_node.ceremony.segment import Running
     from dkg_node.protocols.session import Role
+
+FINAL = (SealingError, SetupIncomplete)
+"""Errors on purpose that end a party: no fetch, no restart and no other era cures them."""
+STAND = b"stand"
+"""Names the question where this party stands; contents are asked for by their digest."""
 
 
 class Control:
@@ -47,35 +44,49 @@ class Control:
     def __init__(self, ports: Ports, sealed: Sealed) -> None:
         """``sealed``: what an earlier boot left."""
         self._ports, self._how = ports, sealed.how
-        self.proof: EraProof = sealed.proof
-        self.chain: Chain = sealed.chain
-        self.done = len(results(self.chain)) >= ports.program.segments
-        """Whether all certificates are there."""
-        self.lost: QuorumLost | None = None
-        """The last reason for an era to end: whom it missed."""
+        self._stand = Stand(sealed.proof, sealed.chain, ports.program.segments)
+        self.lost: ProtocolError | None = None
+        """The last reason for an era to end: whom it missed, or what went wrong here."""
         self.finished: asyncio.Future[Chain] = asyncio.get_running_loop().create_future()
         """The whole chain, once all its results are held."""
-        self._book = Book(ports.group, ports.me)
+        self._go = GoExchange(ports, lambda seconds: self._later(seconds, self._settle))
         self._voice = Voice(ports)
+        self._answers = Answers(ports.send, ports.pace.round_timeout / 2)
         self._started: set[Position] = set()
         self._running: Running | None = None
         self._barred: Position | None = None
         self._blind = False
         self._asking = False
         self._shown: set[Role] = {ports.me}
+        self._shown_at: float | None = None
         self._evidence = Evidence(ports.group, ports.sid, ports.identity)
         self._timers: list[asyncio.TimerHandle] = []
         self._adoption = Adoption(ports.program, ports.group, ports.me, self._voice.send, ports.pace.round_timeout / 2)
 
     @property
+    def proof(self) -> EraProof:
+        """The proof of the newest era this party knows."""
+        return self._stand.proof
+
+    @property
+    def chain(self) -> Chain:
+        """The one chain it holds."""
+        return self._stand.chain
+
+    @property
+    def done(self) -> bool:
+        """Whether all certificates are there."""
+        return self._stand.done
+
+    @property
     def era(self) -> int:
         """The newest proven era this party knows."""
-        return self.proof.era
+        return self._stand.era
 
     @property
     def position(self) -> Position:
         """The segment that this party runs or waits for."""
-        return next_position(self.era, self.chain)
+        return self._stand.position
 
     @property
     def running(self) -> Running | None:
@@ -85,16 +96,16 @@ class Control:
     def missing(self) -> list[Role]:
         """Whom this party waits for at a start: not ready for the next era if it is, else not for its position."""
         position = Position(self.era + 1, RESUME)
-        if self._ports.me not in self._book.entry(position).ready:
+        if not self._go.said("ready", position):
             position = self.position
-        return sorted(set(self._ports.group.roles) - self._book.entry(position).ready)
+        return sorted(set(self._ports.group.roles) - self._go.book.entry(position).ready)
 
     # --- boot
 
     def start(self) -> None:
         """Begin, or come back: say where one stands."""
         if self._how == "fresh":
-            self._ports.vault.keep(self.proof, self.chain)
+            self._keep(self._stand)
         else:
             self._barred = self.position
             self._blind = self._how == "lost disk"
@@ -108,6 +119,7 @@ class Control:
         """End this boot: no timer and no task is left."""
         self._stop_running()
         self._adoption.stop()
+        self._answers.close()
         for timer in self._timers:
             timer.cancel()
 
@@ -142,42 +154,46 @@ class Control:
             case Say(statement):
                 self._take_statement(role, statement)
             case Sign(core, signature):
-                if core.position >= self.position:
+                if core.position in self._stand.window:
                     self._evidence.note(role, core, signature)
             case Contents(body):
-                self._adoption.take(sha256(body).digest(), body)
+                if self._adoption.fetching:
+                    self._adoption.take(role, sha256(body).digest(), body)
             case Reply(body):
                 self._adoption.replied(role, body)
             case _:
                 self._answer(role, letter)
 
     def _answer(self, role: Role, letter: Letter) -> None:
-        """What a peer asks for."""
+        """What a peer asks for: when its turn comes."""
+        program = self._ports.program
         match letter:
             case Ask():
-                self._voice.send(role, Show(self.proof, self.chain))
+                self._answers.ask(role, STAND, self._all_said)
             case Want(digest):
-                body = self._ports.program.contents(digest)
-                if body is not None:
-                    self._voice.send(role, Contents(body))
+                self._answers.ask(role, digest, lambda: [Contents(body) for body in [program.contents(digest)] if body])
             case Inquire(question):
-                answer = self._ports.program.reply(role, question)
-                if answer is not None:
-                    self._voice.send(role, Reply(answer))
+                key = sha256(question).digest()
+                self._answers.ask(role, key, lambda: [Reply(body) for body in [program.reply(role, question)] if body])
+
+    def _all_said(self) -> list[Letter]:
+        """Era, chain, and all that was said since: what a peer that asks, or boots anew, may have missed."""
+        said: list[Letter] = [Show(self.proof, self.chain), *self._voice.said()]
+        if self._running is not None and self._running.signed is not None:
+            said.append(Sign(*self._running.signed))
+        return said
 
     def _peer_booted(self, role: Role) -> None:
         """A new boot knows nothing: show and say it all again."""
-        self._voice.send(role, Show(self.proof, self.chain))
-        self._voice.repeat(role)
-        if self._running is not None and self._running.signed is not None:
-            self._voice.send(role, Sign(*self._running.signed))
+        self._go.booted(role)
+        for letter in self._all_said():
+            self._voice.send(role, letter)
 
     def _take_statement(self, role: Role, statement: Statement) -> None:
         if self.done:
-            self._voice.send(role, Show(self.proof, self.chain))
-        known = statement.position.era < self.era or statement.position.segment > self._ports.program.segments
-        if not known and statement.holds(self._ports.identity, self._ports.sid, role):
-            self._book.note(role, statement, self._ports.network.now())
+            self._answers.ask(role, STAND, self._all_said)
+        elif not self._go.hear(role, statement, self._stand):
+            self._voice.send(role, Ask())
 
     def _take_show(self, role: Role, show: Show) -> None:
         """Take a newer era, then a newer chain, if they prove themselves."""
@@ -189,11 +205,39 @@ class Control:
         if chain is None and newer:
             self._voice.send(role, Ask())
             return
-        self._shown.add(role)
-        if chain is not None and newer and last(chain).era <= self.era and self._evidence.proves(chain):
+        self._see(role)
+        if chain is not None and self._replaces(chain) and self._evidence.proves(chain):
             self._offer(chain)
-        if self._blind and len(self._shown) >= self._ports.group.quorum:
+        self._end_blindness()
+
+    def _see(self, role: Role) -> None:
+        self._shown.add(role)
+        if self._blind and self._shown_at is None and len(self._shown) >= self._ports.group.quorum:
+            self._shown_at = self._ports.network.now()
+            self._later(self._ports.pace.start_grace, self._end_blindness)
+
+    def _end_blindness(self) -> None:
+        """Without a disk: the newest chain shown by n-t parties bars its next position; what follows does not.
+
+        N-t with oneself are one short: of the n-t that held this party's last certificate and the n-t-1 others that
+        answer only t liars may be in both. So everybody is waited for, or startGrace from the n-t-th on; parties that
+        are up answer in far less, and with t away there are no more than n-t.
+        """
+        group, now = self._ports.group, self._ports.network.now()
+        if not self._blind or self._shown_at is None:
+            return
+        if len(self._shown) == group.n or now >= self._shown_at + self._ports.pace.start_grace - SOON:
             self._blind, self._barred = False, self.position
+
+    def _replaces(self, chain: Chain) -> bool:
+        """Whether a chain is to be taken: a newer one of an era that is proven, or all certificates of any era.
+
+        A whole chain is final, though an era may have been proven since. Online is certified when n-t parties were
+        ready for it, so t+1 honest ones hold the chain before it, every later resume hears one of them, and no chain
+        can lead to another key.
+        """
+        newer = last(chain) > last(self.chain) or Stand(self.proof, chain, self._stand.segments).done
+        return not self.done and newer and last(chain).era <= self.era
 
     def _learn_era(self, proof: EraProof) -> None:
         """Another's proof of a higher era ends the running one."""
@@ -205,40 +249,48 @@ class Control:
 
     # --- certificates
 
-    def _offer(self, chain: Chain) -> None:
-        """Take a newer chain, at once or - if it ends the segment under way - after what this party may linger."""
+    def _offer(self, chain: Chain) -> bool:
+        """Take a newer chain, at once or - if it ends the segment under way - after what this party may linger.
+
+        Letters overtake messages of slots, so an honest party's last words may be on their way behind the certificate.
+        True if it was taken at once.
+        """
         running = self._running
         unfinished = running is not None and not running.over and running.setting.position == last(chain)
-        if running is not None and unfinished and self._ports.linger > 0:
-            if running.pending is None:
-                self._later(self._ports.linger, lambda: self._adopt(chain))
+        if running is None or not unfinished or self._ports.linger <= 0:
+            return self._adopt(chain)
+        if running.pending is None:
             running.pending = chain
-        else:
-            self._adopt(chain)
+            self._later(self._ports.linger, lambda: self._adopt(chain))
+        return False
 
-    def _adopt(self, chain: Chain) -> None:
-        """Seal a newer chain and end what it settles; in the running era also tell everybody."""
-        if last(chain) <= last(self.chain) or last(chain).era > self.era:
-            return
-        self.chain = chain
-        self._ports.vault.keep(self.proof, self.chain)
-        if last(chain).era < self.era:
-            return
-        self._ports.observe("certificate", last(chain))
-        self._voice.to_all(Show(self.proof, chain[-1:]))
-        self._stop_running()
-        self.done = len(results(chain)) >= self._ports.program.segments
-        self._evidence.settled(last(chain))
-        self._want_next()
-        self._settle()
+    def _adopt(self, chain: Chain) -> bool:
+        """Seal a newer chain and end what it settles; in the running era also tell everybody. False if it is no use."""
+        if not self._replaces(chain) or not self._keep(Stand(self.proof, chain, self._stand.segments)):
+            return False
+        if last(chain).era == self.era or self.done:
+            self._ports.observe("certificate", last(chain))
+            self._voice.to_all(Show(self.proof, chain[-1:]))
+            self._stop_running()
+            self._moved()
+            self._want_next()
+            self._settle()
+        return True
 
     def _certify(self) -> bool:
-        """Make a certificate of n-t signatures for this position; True if there was one."""
-        bases = [self.chain] if self._running is None else [self.chain, self._running.base]
+        """Make a certificate of n-t signatures for this position; True if that moved the party."""
+        running = self._running
+        bases = [self.chain] if running is None else [self.chain, running.base]
         chain = self._evidence.certified(self.position, bases)
-        if chain is not None:
-            self._adopt(chain)
-        return chain is not None
+        return chain is not None and (running is None or running.pending is None) and self._offer(chain)
+
+    def _end_lingering(self) -> bool:
+        """Nobody lingers when the next segment starts: honest starts stay two message delays apart."""
+        chain = None if self._running is None else self._running.pending
+        if chain is None:
+            return False
+        after = Stand(self.proof, chain, self._stand.segments)
+        return (after.done or self._go.book.started(after.position)) and self._adopt(chain)
 
     # --- go exchange
 
@@ -249,87 +301,99 @@ class Control:
             if held and not self.finished.done():
                 self._ports.observe("done", last(self.chain))
                 self.finished.set_result(self.chain)
-        elif held or self.position.segment == RESUME:
+        elif (held and self._ports.remembered()) or self.position.segment == RESUME:
             self._want(self.position)
+
+    def remembered(self) -> None:
+        """What was kept last counts now: ``Ports.remembered`` has become true."""
+        self._want_next()
+        self._settle()
 
     def _held(self, error: Exception | None) -> None:
         """What was missing of certified results is there."""
-        if error is not None:
+        if isinstance(error, FINAL) or (error is not None and not isinstance(error, DkgError)):
             self._fail(error)
+        elif error is not None:  # another peer, or the same one later, may have what was missing
+            self._ports.observe("not adopted", last(self.chain))
+            self._later(self._ports.pace.round_timeout, self._want_next)
         else:
+            if self._running is not None:
+                self._running.held.set()
             self._want_next()
             self._settle()
 
     def _want(self, position: Position) -> None:
-        if not self.done and self._ports.me not in self._book.entry(position).ready:
+        if not self.done and not self._go.said("ready", position):
             self._voice.to_all(Show(self.proof, self.chain[-1:]))
             self._say("ready", position)
 
     def _say(self, kind: Kind, position: Position) -> None:
         """Say it to all and count it."""
-        self._book.note(self._ports.me, self._voice.say(kind, position), self._ports.network.now())
+        self._go.say(self._voice.say(kind, position))
 
     def _settle(self) -> None:
         """Apply the rules until nothing more follows."""
-        while not self.done and (self._certify() or any(map(self._step, sorted(self._book.entries)))):
+        while not self.done and (self._end_lingering() or self._certify() or any(map(self._step, self._stand.window))):
             pass
 
     def _step(self, position: Position) -> bool:
         """The go rules for one position; True if something was done."""
-        if position.era < self.era or position in self._started:
+        if position in self._started:
             return False
-        me, entry, mine = self._ports.me, self._book.entry(position), position == self.position
-        next_era = position.era > self.era and position.segment == RESUME
-        if next_era and len(entry.ready) > self._ports.group.t and me not in entry.ready:
+        entry, mine = self._go.book.entry(position), position == self.position
+        next_era = position.era > self.era
+        if next_era and len(entry.ready) > self._ports.group.t and not self._go.said("ready", position):
             self._want(position)
             return True
         if not mine and not next_era and len(entry.go) <= self._ports.group.t:
             return False
-        if me not in entry.go and self._may_go(position):
+        if not self._go.said("go", position) and self._go.may_go(position, self._stand):
             self._say("go", position)
             return True
-        if self._book.started(position) and (mine or next_era):
+        if self._go.book.started(position) and (mine or next_era):
             if next_era:
                 self._enter_era(EraProof(position.era, dict(entry.go)))
             self._begin(position)
             return True
         return False
 
-    def _may_go(self, position: Position) -> bool:
-        now, grace = self._ports.network.now(), self._ports.pace.start_grace
-        state = self._state_of(position)
-        if self._book.should_go(position, state.active(self._ports.group), now, grace):
-            return True
-        entry = self._book.entry(position)
-        if entry.quorum_at is not None and self._ports.me in entry.ready and not entry.timer:
-            entry.timer = True
-            self._later(max(0.0, entry.quorum_at + grace - now), self._settle)
-        return False
-
-    def _state_of(self, position: Position) -> PublicState:
-        """Public state at the start of a position: an era starts with nobody Absent."""
-        if position.segment == RESUME or not self.chain:
-            return PublicState()
-        return self.chain[-1].core.state
-
     def _enter_era(self, proof: EraProof) -> None:
         """A higher era is proven: sealed before the first message under it."""
-        self.proof = proof
-        self._ports.vault.keep(self.proof, self.chain)
-        self._stop_running()
-        self._book.forget_before(proof.era)
-        self._voice.forget_before(proof.era)
-        self._ports.observe("era", Position(proof.era, RESUME))
+        if self._keep(Stand(proof, self.chain, self._stand.segments)):
+            self._stop_running()
+            self._moved()
+            self._ports.observe("era", Position(proof.era, RESUME))
+
+    def _keep(self, stand: Stand) -> bool:
+        """Seal where one stands, then stand there. False if that can't be: this boot is over."""
+        try:
+            self._ports.vault.keep(stand.proof, stand.chain)
+        except (DkgError, OSError) as error:
+            self._fail(error)
+            self.close()
+            return False
+        self._stand = stand
+        return True
+
+    def _moved(self) -> None:
+        """The position has changed: forget what is over, and ask again for what lay too far ahead until now."""
+        self._evidence.keep(self._stand.window)
+        self._voice.forget_before(self.position)
+        for role in sorted(self._go.moved(self._stand)):
+            self._voice.send(role, Ask())
 
     # --- segments
 
     def _begin(self, position: Position) -> None:
-        ports, state = self._ports, self._state_of(position)
+        ports, state = self._ports, self._stand.state_at(position)
         self._started.add(position)
-        silent = self._blind or position == self._barred or ports.me in state.absent | state.corrupt
+        unknown = position.segment != RESUME and not ports.remembered()  # t+1 ``go`` started it before one was ready
+        silent = self._blind or unknown or position == self._barred or ports.me in state.absent | state.corrupt
         self._asking = self._asking and (self._blind or position == self._barred)
-        returning = state.absent & self._book.entry(position).ready
+        returning = Returning(self._go.book, position, state.absent)
         running = segment.begin(ports, Setting(position, self.chain, state, silent), returning, silent=silent)
+        if position.segment == RESUME or self._adoption.complete(self.chain, self._held):
+            running.held.set()
         self._running = running
         ports.observe("start", position)
         running.task = asyncio.get_running_loop().create_task(segment.run(ports, running))
@@ -344,12 +408,14 @@ class Control:
         if error is None:
             running.outcome = task.result()
             error = self._sign(running)
-        if isinstance(error, QuorumLost):
-            self._lost(running, error)
-        elif isinstance(error, StateDiverged):
+        if isinstance(error, StateDiverged):
             self._ports.observe("diverged", running.setting.position)
             self._barred = running.setting.position
             self._ask_again()
+        elif isinstance(error, QuorumLost) or (
+            isinstance(error, ProtocolError) and not running.silent and not isinstance(error, FINAL)
+        ):
+            self._lost(running, error)
         elif error is not None and not (running.silent and isinstance(error, DkgError)):
             self._fail(error)
         self._watch(running)
@@ -374,15 +440,19 @@ class Control:
         self._evidence.note(self._ports.me, core, signature)
         return None
 
-    def _lost(self, running: Running, error: QuorumLost) -> None:
-        """A step did not get what it needs: the era ends."""
+    def _lost(self, running: Running, error: ProtocolError) -> None:
+        """A step did not get what it needs, or went wrong here: the era ends."""
         self.lost = error
         self._ports.observe("quorum lost", running.setting.position)
         self._want(Position(self.era + 1, RESUME))
 
     def _watch(self, running: Running) -> None:
-        """No certificate one roundTimeout after the last slot ends the era."""
-        patience = max(0.0, running.last_end - self._ports.network.now()) + self._ports.pace.round_timeout
+        """No certificate one roundTimeout after the last slot ends the era.
+
+        Who did not get through the segment does not know which slots are in use: it waits for the last that may be.
+        """
+        end = running.last_end if running.outcome is not None else running.link.ends[-1]
+        patience = max(0.0, end - self._ports.network.now()) + self._ports.pace.round_timeout
         running.timers.append(asyncio.get_running_loop().call_later(patience, self._no_certificate, running))
 
     def _no_certificate(self, running: Running) -> None:
@@ -403,7 +473,7 @@ class Control:
 
     # --- small things
 
-    def _later(self, seconds: float, call: Callable[[], None]) -> None:
+    def _later(self, seconds: float, call: Callable[[], object]) -> None:
         loop = asyncio.get_running_loop()
         self._timers = [timer for timer in self._timers if not timer.cancelled() and timer.when() >= loop.time()]
         self._timers.append(loop.call_later(seconds, call))

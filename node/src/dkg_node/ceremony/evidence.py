@@ -8,12 +8,9 @@ from typing import TYPE_CHECKING
 from dkg_node.ceremony.chain import SEGMENT_PURPOSE, Certificate, Chain, Core, Position, head, linked, valid
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from dkg_node.protocols.session import Group, Identity, Role
-
-CORES_KEPT = 8
-"""Cores one party can make another remember signatures on."""
 
 
 @dataclass(slots=True)
@@ -24,16 +21,17 @@ class Evidence:
     sid: bytes
     identity: Identity
     _signatures: dict[bytes, tuple[Core, dict[Role, bytes]]] = field(default_factory=dict)
+    _signed: set[tuple[Position, Role]] = field(default_factory=set)
     _verified: set[bytes] = field(default_factory=set)
 
     def note(self, role: Role, core: Core, signature: bytes) -> None:
-        """Take a party's signature, if it is one."""
-        if not self.identity.verify(role, SEGMENT_PURPOSE, core.signed(self.sid), signature):
+        """Take a party's signature, if it is one. The first for a position counts: honest parties sign one core."""
+        place = core.position, role
+        if place in self._signed:
             return
-        kept = [digest for digest, (_, signers) in self._signatures.items() if role in signers]
-        for digest in kept[: max(0, len(kept) + 1 - CORES_KEPT)]:
-            self._signatures[digest][1].pop(role)
-        self._signatures.setdefault(core.digest(), (core, {}))[1][role] = signature
+        if self.identity.verify(role, SEGMENT_PURPOSE, core.signed(self.sid), signature):
+            self._signed.add(place)
+            self._signatures.setdefault(core.digest(), (core, {}))[1][role] = signature
 
     def certified(self, position: Position, bases: Sequence[Chain]) -> Chain | None:
         """The chain with a certificate of n-t signatures for ``position``, on top of the base that it names."""
@@ -44,9 +42,10 @@ class Evidence:
                         return (*base, Certificate(core, dict(signatures)))
         return None
 
-    def settled(self, position: Position) -> None:
-        """Signatures up to a position are of no use any more."""
-        self._signatures = {d: entry for d, entry in self._signatures.items() if entry[0].position > position}
+    def keep(self, positions: Collection[Position]) -> None:
+        """Forget signatures for all other positions."""
+        self._signatures = {d: entry for d, entry in self._signatures.items() if entry[0].position in positions}
+        self._signed = {place for place in self._signed if place[0] in positions}
 
     def proves(self, chain: Chain) -> bool:
         """Whether a chain is linked and every certificate valid; those seen before need no second look."""

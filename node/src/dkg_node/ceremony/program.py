@@ -169,5 +169,7 @@ class Ports:
     pace: Pace
     observe: Callable[[str, Position], None]
     """Hears what happens: era, start, certificate, signed, quorum lost, no certificate, diverged, done."""
+    remembered: Callable[[], bool] = lambda: True
+    """Whether n-t parties know how new the state is that was kept last (see ceremony.epochs)."""
     linger: float = 0.0
     """How long a party finishes its own segment after its certificate came, seconds: like a later letter."""

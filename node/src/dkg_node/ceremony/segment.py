@@ -4,28 +4,31 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, TypeVar
 
 from dkg_node.ceremony.chain import RESUME, Chain, Core, decode_chain, encode_chain, head, last, linked, valid
 from dkg_node.ceremony.program import Outcome
-from dkg_node.errors import QuorumLost
+from dkg_node.errors import ProtocolError, QuorumLost
 from dkg_node.protocols.broadcast import broadcast, broadcast_slots
-from dkg_node.protocols.session import Session, moved
+from dkg_node.protocols.session import Exchange, Session, Tag, moved
 from dkg_node.protocols.state import PublicState
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
     from dkg_node.ceremony.program import Ports, Setting
-    from dkg_node.protocols.session import Exchange, Group, Link, Role, Slot
+    from dkg_node.protocols.session import Group, Link, Role, Slot
 
 T = TypeVar("T")
 CHAINS = "chains"
 CERTIFICATE_LIMIT = 6 << 10
 """Bytes of a certificate beside its signatures: the longest public state that 13 parties can have fits."""
 SIGNATURE_COST = 96
+SPARE_PART = 4
+"""A party that must catch up first begins a segment's program at most this part of roundTimeout late."""
 
 
 class SegmentLink:
@@ -90,6 +93,8 @@ class Running:
     pending: Chain | None = None
     """A certificate that came before the program ended."""
     signed: tuple[Core, bytes] | None = None
+    held: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once all results that the chain names are held."""
     timers: list[asyncio.TimerHandle] = field(default_factory=list)
 
     @property
@@ -98,7 +103,7 @@ class Running:
         return self.link.last_end
 
 
-def begin(ports: Ports, setting: Setting, returning: frozenset[Role], *, silent: bool) -> Running:
+def begin(ports: Ports, setting: Setting, returning: AbstractSet[Role], *, silent: bool) -> Running:
     """Open the segment from now on, with absolute deadlines."""
     era, segment = setting.position
     schedule = (
@@ -120,10 +125,37 @@ async def run(ports: Ports, running: Running) -> Outcome:
     """The program of the segment, or the resume."""
     setting = running.setting
     if setting.position.segment != RESUME:
+        await catch_up(ports, running)
         return await ports.program.run(running.session, setting)
     limit = chain_limit(ports.group, ports.program.segments, setting.position.era)
     running.base, missing = await resume(running.session, setting.chain, limit)
     return Outcome(head(running.base), resumed_state(running.base, missing))
+
+
+async def catch_up(ports: Ports, running: Running) -> None:
+    """Wait until the results of all segments before are held; if that takes too long, sit the segment out.
+
+    t+1 ``go`` can start a segment before this party holds what its chain names: colluders that certify without it also
+    answer it late. It may be late itself by what a roundTimeout has to spare (five delays: two between starts, one on
+    the way), so a quarter. After that its words would come late in some slot at some parties: it says nothing, at once
+    and to everybody alike, so that nobody waits for it where messages have no parts. ProtocolError then.
+    """
+    try:
+        async with asyncio.timeout(ports.pace.round_timeout / SPARE_PART):
+            await running.held.wait()
+    except TimeoutError:
+        running.silent = True
+        await sit_out(ports, running)
+        msg = "results of segments before are not held yet: wait until peers have sent them"
+        raise ProtocolError(msg) from None
+
+
+async def sit_out(ports: Ports, running: Running) -> None:
+    """An empty message in every slot."""
+    nothing = {role: b"" for role in ports.group.roles if role != ports.me}
+    for number, _ in enumerate(running.session.schedule):
+        tag = Tag(running.setting.position.segment, number, 0)
+        await ports.link.exchange(Exchange(tag, nothing, frozenset(), 0))
 
 
 def state_after(running: Running) -> PublicState:

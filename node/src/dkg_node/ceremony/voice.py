@@ -41,11 +41,10 @@ class Voice:
         self.to_all(Say(statement))
         return statement
 
-    def forget_before(self, era: int) -> None:
-        """What was said in older eras is of no use to anybody."""
-        self._said = [statement for statement in self._said if statement.position.era >= era]
+    def forget_before(self, position: Position) -> None:
+        """What was said of older positions is of no use to anybody: certificates are shown instead."""
+        self._said = [statement for statement in self._said if statement.position >= position]
 
-    def repeat(self, role: Role) -> None:
-        """All that was said, in order, to a new boot."""
-        for statement in self._said:
-            self.send(role, Say(statement))
+    def said(self) -> list[Say]:
+        """All that was said and is still of use, in order."""
+        return [Say(statement) for statement in self._said]

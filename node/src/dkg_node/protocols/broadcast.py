@@ -109,7 +109,7 @@ async def broadcast(
     ``signed`` is filled with what a stranger needs to check the outputs.
     """
     view, stamp = _View(), session.stamp()
-    head = stamp + mask_of(session.returning).to_bytes(MASK, "little")
+    head = stamp + mask_of(frozenset(session.returning)).to_bytes(MASK, "little")
     got = await session.exchange(
         f"{name}.1",
         dict.fromkeys(session.group.roles, _opening_message(session, name, head + body)),

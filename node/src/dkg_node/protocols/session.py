@@ -15,6 +15,7 @@ from dkg_node.sharing.sets import Group, Role
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
 __all__ = ["Exchange", "Group", "Identity", "Ledger", "Link", "Role", "Session", "Slot", "Tag"]
 
@@ -160,8 +161,8 @@ class Session:
     """Which repetition of its slots a segment is in: those of round r > 0 are named ``<name>.r<r>``."""
     before: bytes = bytes(32)
     """Digest of the certificate before the segment: parties on different chains are None to each other."""
-    returning: frozenset[Role] = frozenset()
-    """Absent parties whose ``ready`` for this segment one held at its start; every Broadcast body lists them."""
+    returning: AbstractSet[Role] = frozenset()
+    """Absent parties whose ``ready`` for this segment one holds, now; every Broadcast body lists them."""
     ledger: Ledger = field(default_factory=Ledger, compare=False)
 
     @classmethod

@@ -1,0 +1,102 @@
+"""What a party tells peers that ask: one answer at a time, and each to each peer no more often than is of use.
+
+A few bytes can ask for a whole chain or a megabyte of contents, so answers wait in a queue that gives way to the
+party's own work between any two, a repeated question is answered once a pause, and what one peer gets in a pause is
+bounded. Honest peers repeat what they need.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from dkg_node.ceremony import letters
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dkg_node.ceremony.letters import Letter
+    from dkg_node.protocols.session import Role
+
+QUESTIONS = 1 << 10
+"""Different questions of one peer that are answered in a pause."""
+BYTES = 64 << 20
+"""Bytes of answers to one peer in a pause, but for the last answer."""
+
+
+@dataclass(slots=True)
+class _Peer:
+    """What one peer has asked lately."""
+
+    waiting: set[bytes] = field(default_factory=set)
+    given: dict[bytes, tuple[float, int]] = field(default_factory=dict)
+    """When a question was answered last, and with how many bytes."""
+
+    def forget(self, before: float) -> None:
+        """Answers older than a pause stand in nobody's way."""
+        self.given = {key: entry for key, entry in self.given.items() if entry[0] > before}
+
+    def full(self) -> bool:
+        """Whether it has had enough for now."""
+        return len(self.waiting) + len(self.given) >= QUESTIONS or sum(size for _, size in self.given.values()) >= BYTES
+
+
+class Answers:
+    """One party's."""
+
+    def __init__(self, send: Callable[[Role, bytes], None], pause: float) -> None:
+        """``pause``: seconds between two answers to the same question of one peer."""
+        self._send, self._pause = send, pause
+        self._peers: dict[Role, _Peer] = {}
+        self._queue: deque[tuple[Role, bytes, Callable[[], list[Letter]]]] = deque()
+        self._timers: dict[tuple[Role, bytes], asyncio.TimerHandle] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    def ask(self, role: Role, key: bytes, make: Callable[[], list[Letter]]) -> None:
+        """Answer the question ``key`` with what ``make`` gives when its turn comes; asked too soon, when that is over.
+
+        Dropped when it waits already or the peer has had its share.
+        """
+        loop = asyncio.get_running_loop()
+        peer = self._peers.setdefault(role, _Peer())
+        if key in peer.waiting:
+            return
+        if peer.full():
+            peer.forget(loop.time() - self._pause)
+            if peer.full():
+                return
+        peer.waiting.add(key)
+        ready = peer.given[key][0] + self._pause if key in peer.given else 0.0
+        if ready > loop.time():
+            self._timers[role, key] = loop.call_at(ready, self._put, role, key, make)
+        else:
+            self._put(role, key, make)
+
+    def close(self) -> None:
+        """Say nothing more."""
+        for timer in self._timers.values():
+            timer.cancel()
+        self._queue.clear()
+        if self._task is not None:
+            self._task.cancel()
+
+    def _put(self, role: Role, key: bytes, make: Callable[[], list[Letter]]) -> None:
+        self._timers.pop((role, key), None)
+        self._queue.append((role, key, make))
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._serve())
+
+    async def _serve(self) -> None:
+        while self._queue:
+            role, key, make = self._queue.popleft()
+            peer = self._peers[role]
+            peer.waiting.discard(key)
+            size = 0
+            for letter in make():
+                data = letters.encode(letter)
+                size += len(data)
+                self._send(role, data)
+            peer.given[key] = asyncio.get_running_loop().time(), size
+            await asyncio.sleep(0)
