@@ -14,7 +14,7 @@ T ?= 4
 OUT ?= out
 RUNS ?= 20
 FIRST ?= 0
-JOBS ?= 3
+JOBS ?= 2
 TARGETS ?=
 
 given := $(foreach v,$(.VARIABLES),$(if $(findstring command,$(origin $v)),$v))
@@ -42,7 +42,7 @@ help:
 	@echo 'make chaos      seeded faults on real processes: kills, stops, partitions, liars; the table of all runs so far'
 	@echo '                  RUNS=20 FIRST=0 SEED=1       run r follows SEED:r; FIRST=r RUNS=1 repeats one'
 	@echo '                  N=4 T=1                      parties and threshold'
-	@echo '                  JOBS=3                       runs at a time'
+	@echo '                  JOBS=2                       runs at a time'
 	@echo '                  OUT=out                      OUT/chaos.json grows by a line a run'
 	@echo 'make setup      only build: .venv from requirements.lock, kernel, bridge'
 
