@@ -14,6 +14,7 @@ from dkg_node.ceremony import letters
 from dkg_node.ceremony.contents import encode_setup
 from dkg_node.ceremony.letters import QUESTION_LIMIT, REPLY_LIMIT, Inquire, Reply
 from dkg_node.ceremony.setup import MOST
+from dkg_node.offline.chunk import Batch, Chunk
 from dkg_node.protocols.prss import ANSWER, ENTRY, certify, keys_of
 from dkg_node.protocols.session import Group
 from dkg_node.sharing.sets import contains, sets_of
@@ -46,7 +47,8 @@ class Withhold(Faults):
     lost: list[str] = field(default_factory=list)
 
     def sends(self, sender: Role, receiver: Role, parcel: Parcel) -> bool:
-        slot = self.group_slots[parcel.tag.slot] if parcel.kind == "slot" else ""
+        setup = parcel.kind == "slot" and parcel.tag.segment == 0
+        slot = self.group_slots[parcel.tag.slot] if setup else ""
         gone = receiver == VICTIM and sender in self.senders and slot in self.slots
         if gone:
             self.lost.append(slot)
@@ -316,6 +318,41 @@ def test_questions_of_any_bytes_are_survived(world: SetupWorld) -> None:
         assert world.homes[2].keeper().reply(LIAR, digest + place) is None
 
     world.play(scene)
+
+
+# --- with batches behind the setup
+
+BITS = 16
+BATCHES = tuple(Batch(index, "bits", 64, (Chunk(0, "bits", 64, groups=BITS // 4),)) for index in range(2))
+
+
+@pytest.mark.parametrize("after", ["certificate", "start", "signed"])
+def test_who_regains_its_keys_makes_the_later_batches_with_the_others(tmp_path: Path, after: str) -> None:
+    world = SetupWorld(SMALL, tmp_path, BATCHES)
+
+    async def scene(world: SetupWorld) -> None:
+        world.boot()
+        await world.happens(VICTIM, "certificate")
+        await world.happens(VICTIM, after)
+        world.crash(VICTIM)
+        world.homes[VICTIM].wipe()
+        world.boot(VICTIM)
+        await world.ended(*ALL)
+
+    world.play(scene)
+    assert world.opened(*ALL)
+    words = b"".join(world.batch(number, *ALL) for number in (1, 2))
+    bits = [int.from_bytes(words[at : at + 8], "little") for at in range(0, len(words), 8 * 4)]
+    assert set(bits) == {0, 1}
+    assert world.homes[VICTIM].draws.count == 1
+
+
+def test_a_party_without_setup_is_no_loss_to_the_batches(tmp_path: Path) -> None:
+    world = SetupWorld(SMALL, tmp_path, BATCHES, Withhold(OTHERS, ("rho", "tell")))
+    world.play(everybody)
+    for number in (1, 2):
+        assert world.batch(number, *ALL)
+        assert world.signed(VICTIM, number), "it regained its keys before the batches began"
 
 
 # --- the keeper alone: large groups, other eras

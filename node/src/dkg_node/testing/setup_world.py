@@ -1,4 +1,4 @@
-"""A ceremony that is only a setup: real control layers, real setup and kernel, real sealing, in virtual time."""
+"""A ceremony of a setup and small batches: the real control layer, programs, kernel and sealing, in virtual time."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from dkg_node.ceremony.phases import Segment
 from dkg_node.ceremony.program import Ports, Sealed
 from dkg_node.ceremony.run import Findings
 from dkg_node.ceremony.setup import SetupKeeper
+from dkg_node.offline.batch import batch_slots
 from dkg_node.protocols.prss import setup_slots
 from dkg_node.protocols.session import Group
 from dkg_node.sealing.development import Context, DevelopmentSealer, make_key_file, read_key_file
@@ -30,13 +31,14 @@ from dkg_node.testing.toy_segments import ToyPace
 from dkg_node.testing.virtual_time import run_virtual
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from dkg_node.algebra.kernel import Keys
     from dkg_node.ceremony.chain import Position
     from dkg_node.ceremony.letters import Letter
     from dkg_node.ceremony.ports import Entropy
     from dkg_node.ceremony.run import Party, Work
+    from dkg_node.offline.chunk import Batch
     from dkg_node.protocols.session import Role
 
 SID = bytes(range(32))
@@ -52,6 +54,9 @@ class Silence:
 
     def add(self, event: str, **facts: object) -> None:
         """Something happened."""
+
+    def sync(self) -> None:
+        """Make it durable."""
 
 
 @dataclass(slots=True)
@@ -151,6 +156,7 @@ class SetupWorld:
 
     group: Group
     directory: Path
+    batches: tuple[Batch, ...] = ()
     faults: Faults = field(default_factory=Faults)
     twists: dict[Role, Callable[[Letter], Letter]] = field(default_factory=dict)
     """What a faulty party makes of its letters."""
@@ -160,6 +166,7 @@ class SetupWorld:
     post: list[tuple[Role, Role, Letter]] = field(default_factory=list)
     """Sender, receiver, letter: all that was sent."""
     events: list[tuple[Role, str]] = field(default_factory=list)
+    signatures: set[tuple[Role, str, int]] = field(default_factory=set)
     unsealed: list[Role] = field(default_factory=list)
     """Who signed the setup before contributions and keys were sealed."""
     _wires: Wires | None = None
@@ -233,7 +240,22 @@ class SetupWorld:
 
     def opened(self, *roles: Role) -> bytes:
         """A PRSS value opened from the shares of these parties, all of them right: of one set of keys."""
-        shares = {role: prss(self.keys(role), LABEL, 64, 0, 8).to_wire() for role in roles}
+        return self._opened({role: self.share(role) for role in roles})
+
+    def batch(self, number: int, *roles: Role) -> bytes:
+        """A batch (K = 64) opened from what these parties have sealed, all of it right."""
+        shares = {}
+        for role in roles:
+            home = self.homes[role]
+            digest = results(home.sealed.chain)[number].core.contents
+            shares[role] = home.sealer.unseal_shares(f"batch-{number}-{digest.hex()[:16]}", 0).to_wire()
+        return self._opened(shares)
+
+    def signed(self, role: Role, segment: int) -> bool:
+        """Whether a party signed a segment."""
+        return (role, "signed", segment) in self.signatures
+
+    def _opened(self, shares: Mapping[Role, bytes]) -> bytes:
         found = robust_open(self.group.n, self.group.t, 64, shares)
         if found is None or found[1]:
             raise ValueError(f"the shares lie on no polynomial: {None if found is None else bin(found[1])}")
@@ -245,7 +267,14 @@ class SetupWorld:
 
     def _program(self, home: Home) -> Making:
         setup = Segment(0, "setup", "setup", setup_slots(self.group))
-        work, party = _Work(self.group, SID, (setup,)), _Party(home.role, home.sealer, home.draws, home.archive)
+        batches = (
+            Segment(number, f"batch {number}", "batch", batch_slots(self.group, batch), batch)
+            for number, batch in enumerate(self.batches, start=1)
+        )
+        work, party = (
+            _Work(self.group, SID, (setup, *batches)),
+            _Party(home.role, home.sealer, home.draws, home.archive),
+        )
         return Making(cast("Work", work), cast("Party", party), Findings())
 
     def _send(self, sender: Role, receiver: Role, data: bytes) -> None:
@@ -263,7 +292,8 @@ class SetupWorld:
             if not {"setup-held", "setup-keys"} <= sealed:
                 self.unsealed.append(role)
 
-    def _observe(self, role: Role, event: str, _position: Position) -> None:
+    def _observe(self, role: Role, event: str, position: Position) -> None:
+        self.signatures.add((role, event, position.segment))
         self.events.append((role, event))
         if (role, event) in self._waiting:
             self._waiting.pop((role, event)).set()
