@@ -258,8 +258,8 @@ class ToyProgram:
                 take = partial(self._take, counted)
                 await peers.inquire({role: question for role in self.group.roles if role != self.me}, take)
         else:
-            for name in named(contents):
-                self.disk.contents[name] = await peers.fetch(name)
+            for body in await asyncio.gather(*map(peers.fetch, named(contents))):
+                self.disk.contents[sha256(body).digest()] = body
         await asyncio.sleep(ADOPTING)
         self._keep(chain, certificate.position.segment, contents)
 
