@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from dkg_node.protocols.session import Group, Identity, Role
 
 PURPOSE = "checkpoint"
-BATCH, GAP = 0.005, 0.05
-"""Seconds: statements that come together are sealed together; and a peer that sends many makes few writes."""
+BATCH, GAP = 0.005, 0.1
+"""Seconds: statements that come together are sealed together; one peer's no oftener, so it can't make many writes."""
 
 
 class Place(NamedTuple):
@@ -204,7 +204,7 @@ class Epochs:
         self._peers = dict(safe.statements())
         self._unsealed: dict[Role, EpochStatement] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self._sealed_at = float("-inf")
+        self._sealed_at: dict[Role, float] = {}
         self._own: EpochStatement | None = None
         self._acknowledged: set[Role] = set()
         self._told = False
@@ -322,25 +322,35 @@ class Epochs:
             self._home.identity, self._home.sid, role
         ):
             self._unsealed[role] = statement
-            self._seal_soon()
+            self._seal_later()
 
-    def _seal_soon(self) -> None:
-        if self._timer is None:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_at(max(loop.time() + BATCH, self._sealed_at + GAP), self._seal)
+    def _due(self, role: Role) -> float:
+        return self._sealed_at.get(role, float("-inf")) + GAP
+
+    def _seal_later(self) -> None:
+        """When the first of what is not sealed yet may be."""
+        loop = asyncio.get_running_loop()
+        when = max(loop.time() + BATCH, min(map(self._due, self._unsealed)))
+        if self._timer is None or when < self._timer.when():
+            self.close()
+            self._timer = loop.call_at(when, self._seal)
 
     def _seal(self) -> None:
         """Make what came durable, then say so."""
-        self._timer, self._sealed_at = None, asyncio.get_running_loop().time()
-        fresh, self._unsealed = self._unsealed, {}
-        self._peers |= fresh
+        now, self._timer = asyncio.get_running_loop().time(), None
+        fresh = {role: statement for role, statement in self._unsealed.items() if self._due(role) <= now}
         try:
-            self._safe.keep_statements(self._peers)
+            self._safe.keep_statements(self._peers | fresh)
         except SealingError as error:
             self._end(error)
             return
+        self._peers |= fresh
+        self._sealed_at |= dict.fromkeys(fresh, now)
         for role, statement in fresh.items():
+            del self._unsealed[role]
             self._send_kept(role, statement)
+        if self._unsealed:
+            self._seal_later()
 
     def _send_kept(self, role: Role, statement: EpochStatement) -> None:
         stamp = statement.stamp
