@@ -64,6 +64,7 @@ def _letters() -> list[bytes]:
     kinds = (
         letters.Show(proof, _chain()), letters.Say(said), letters.Sign(_chain()[0].core, bytes(64)), letters.Ask(),
         letters.Want(bytes(32)), letters.Contents(b"body"),
+        letters.Inquire(bytes(35)), letters.Reply(bytes(35)),
     )  # fmt: skip
     return [letters.encode(letter) for letter in kinds]
 

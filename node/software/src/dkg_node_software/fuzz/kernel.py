@@ -99,10 +99,11 @@ def contributions(data: bytes) -> None:
 
 def _blobs() -> list[bytes]:
     key = Secret.from_bytes(KEY)
-    handles: tuple[Secret | Shares | Keys, ...] = (
+    handles: tuple[Secret | Shares | Keys | Contributions, ...] = (
         Secret.from_bytes(KEY),
         Shares.zeros(64, 3),
         Keys.from_bytes(4, 1, ME, bytes(32 * KEYS_HELD)),
+        Contributions(4, 1, ME, Secret.from_bytes(KEY)),
     )
     return [bytes([i]) + handle.sealed(key, b"aad") for i, handle in enumerate(handles)]
 
@@ -110,14 +111,17 @@ def _blobs() -> list[bytes]:
 @target(_blobs)
 def sealed_blob(data: bytes) -> None:
     """Sealed bytes of a disk: ValueError unless whole; wire forms of handles: ValueError for a broken length."""
-    key, kind, blob = Secret.from_bytes(KEY), data[0] % 3 if data else 0, data[1:]
+    key, kind, blob = Secret.from_bytes(KEY), data[0] % 4 if data else 0, data[1:]
     try:
         if kind == 0:
             Secret.unsealed(key, b"aad", blob)
         elif kind == 1:
             assert Shares.unsealed(key, b"aad", blob).to_wire() == bytes(96)
-        else:
+        elif kind == 2:
             Keys.unsealed(GROUP.n, GROUP.t, ME, key, b"aad", blob)
+        else:
+            held = Contributions.unsealed(GROUP.n, GROUP.t, ME, key, b"aad", blob)
+            assert held.digests(SID) == Contributions(4, 1, ME, Secret.from_bytes(KEY)).digests(SID)
     except ValueError:
         pass
     for k in (64, 128):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dkg_node.algebra import kernel, merkle
 from dkg_node.algebra.encoding import Item, Mask, enc
-from dkg_node.algebra.kernel import Keys, Secret, Shares
+from dkg_node.algebra.kernel import Contributions, Keys, Secret, Shares
 from dkg_node.errors import ProtocolError
 from dkg_node.keygen.online import agree_digest, digest_slots
 from dkg_node.offline.batch import run_batch
@@ -21,7 +21,7 @@ from dkg_node.protocols.broadcast import Relay, broadcast, broadcast_slots, deco
 from dkg_node.protocols.coin import coin, coin_slot
 from dkg_node.protocols.decoding import decoded
 from dkg_node.protocols.opening import opening_slot, robust_open
-from dkg_node.protocols.prss import setup, setup_slots
+from dkg_node.protocols.prss import ANSWER, ENTRY, answer, fill, read_table, setup, setup_slots
 from dkg_node.protocols.session import Slot
 from dkg_node.protocols.state import PublicState
 from dkg_node.protocols.state_codec import decode_state, encode_state
@@ -147,6 +147,36 @@ def _setups() -> list[bytes]:
 def prss_setup(data: bytes) -> None:
     """The setup's four steps - shares, tables, questions, answers -: keys, or the error that says who is missing."""
     _ends(setup(session(data, setup_slots(GROUP)), Secret.from_bytes(bytes(32))))
+
+
+def _contributions() -> Contributions:
+    return Contributions(GROUP.n, GROUP.t, ME, Secret.from_bytes(bytes(32)))
+
+
+def _places() -> list[bytes]:
+    places = [(mask, role) for mask in sets_of(GROUP) for role in (1, 2, 5)]
+    asked = b"".join(mask.to_bytes(2, "little") + bytes([role]) for mask, role in places)
+    return [asked, asked[1:], answer(GROUP, ME, _contributions(), 2, asked)]
+
+
+@target(_places)
+def setup_taken_over(data: bytes) -> None:
+    """A question for contributions, or the answer to one: of sets with both, and by certified hash alone."""
+    member = session(b"", setup_slots(GROUP))
+    held, lost = _contributions(), Contributions.empty(GROUP.n, GROUP.t, ME)
+    told = answer(GROUP, ME, held, 2, data)
+    for start in range(0, len(told), ANSWER):
+        mask = int.from_bytes(told[start : start + 2], "little")
+        assert contains(mask, ME)
+        assert contains(mask, 2)
+        assert held.rho(mask, told[start + 2]) == told[start + ENTRY : start + ANSWER]
+    digests = {(mask, role): digest for mask, role, digest in read_table(GROUP, ME, held.digests(SID))}
+    wanted = {place: digest for place, digest in digests.items() if place[1] == ME}
+    fill(member, lost, wanted, data)
+    for mask, role in digests:
+        found = lost.rho(mask, role)
+        assert (found is not None) is (role == ME and (mask, role) not in wanted)
+        assert found is None or found == held.rho(mask, role)
 
 
 @target(lambda: [cut(bytes(64), bytes(64), bytes(64)), cut(bytes(63), None, bytes(64))])
