@@ -113,11 +113,11 @@ def base_values(group: Group, shares: Mapping[Role, Shares]) -> list[int]:
     return [element[0] for element in elements]
 
 
-def true_values(group: Group, batch: Batch, generation: int = 0) -> list[list[int]]:
+def true_values(group: Group, batch: Batch, generation: int = 0, era: int = 0) -> list[list[int]]:
     """What an accepted batch must hold, chunk by chunk, by ideal keys alone: bits, noise samples, or products."""
     sessions = Lockstep[None](group).sessions
     parties = list(group.roles)[: group.degree2_quorum]
-    places = {role: sessions[role].enter(SEGMENT, ()) for role in parties}
+    places = {role: replace(sessions[role].enter(SEGMENT, ()), era=era) for role in parties}
     works = {
         role: Work.of(place, dealt_keys(group, role), batch, generation, MemoryStore())
         for role, place in places.items()
