@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from dkg_node.ceremony.chain import Position, results
+from dkg_node.ceremony.chain import RESUME, START, Position, results
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -17,6 +17,8 @@ SPREAD = 2.001
 """Most between two honest starts: two message delays."""
 AWAY = 2
 """Whole segments after which a party that is up must count again."""
+CATCH_UP = 60.0
+"""Seconds in which a party that was down must have caught up."""
 
 
 @dataclass(slots=True)
@@ -57,7 +59,14 @@ class Judge:
     def crash(self, role: Role, position: Position, begin: float, end: float) -> None:
         """An honest party goes down in a segment, until ``end``."""
         self.crashed.setdefault(position, set()).add(role)
-        self.down.append((begin, end, role))
+        self.down.append((begin, end + CATCH_UP, role))
+
+    def ready(self, role: Role, position: Position, now: float) -> None:
+        """A party says that it is ready for a position: if nothing newer is certified, it has caught up."""
+        if position > max(self.certified, default=START) and position.segment != RESUME:
+            self.down = [
+                (begin, min(end, now) if who == role and begin < now else end, who) for begin, end, who in self.down
+            ]
 
     def heard(self, role: Role, place: tuple[object, ...], given: bytes) -> None:
         """What all Broadcasts of a segment have given a party so far."""
@@ -109,13 +118,15 @@ class Judge:
     def _absent_for_ever(self) -> None:
         """Who is up, with all other honest ones, for two whole segments of an era counts at the end of the second.
 
+        Segments may be shorter than one message of a far party: then it has two roundTimeouts.
         This is the Limit, too: while nobody honest goes down, nobody honest is missing in a check, whatever t liars do.
         """
         for position, core in self.states.items():
             before = Position(position.era, position.segment - AWAY + 1)
             begin = min(self.starts.get(before, {}).values(), default=0.0) if before in self.states else 0.0
+            end = self.certified[position]
             away = core.state.absent & set(self.honest)
-            if away and not self.disturbed(begin, self.certified[position]):
+            if away and not self.disturbed(begin, end):
                 self.bad.append(("HONEST ABSENT", tuple(position), sorted(away)))
 
     def disturbed(self, begin: float, end: float) -> Iterable[Role]:

@@ -8,7 +8,7 @@ from hashlib import sha256
 from random import Random
 from typing import TYPE_CHECKING
 
-from dkg_node.ceremony.chain import NO_PROOF, SEGMENT_PURPOSE, Chain, EraProof, Position, results
+from dkg_node.ceremony.chain import GO_PURPOSE, NO_PROOF, SEGMENT_PURPOSE, Chain, EraProof, Position, results
 from dkg_node.ceremony.control import Control
 from dkg_node.ceremony.program import Ports, Sealed
 from dkg_node.protocols.decoding import decoded
@@ -264,6 +264,9 @@ class World:
         items = decoded(message)
         if role in self.plan.faulty or items is None:
             return
+        match items:
+            case (bytes(), int() as era, int() as place, "ready") if purpose == GO_PURPOSE:
+                self.judge.ready(role, Position(era, place - 1), asyncio.get_running_loop().time())
         if purpose == SEGMENT_PURPOSE:
             self.judge.once(("core", role, *items[1:3]), bytes(message))
 
