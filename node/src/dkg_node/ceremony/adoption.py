@@ -110,7 +110,8 @@ class Adoption:
         held = self._program.contents(digest)
         if held is not None:
             return held
-        waiting = self._wanted[digest] = asyncio.get_running_loop().create_future()
+        waiting: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._wanted[digest] = waiting
         try:
             for group, patience in self._turns(around):
                 for role in group:

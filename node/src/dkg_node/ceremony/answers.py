@@ -10,18 +10,23 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from dkg_node.ceremony import letters
+from dkg_node.ceremony.letters import Ask, Contents, Inquire, Reply, Want
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dkg_node.ceremony.letters import Letter
+    from dkg_node.ceremony.program import Ports
     from dkg_node.protocols.session import Role
 
 QUESTIONS = 1 << 10
 """Different questions of one peer that are answered in a pause."""
+STAND = b"stand"
+"""Names the question where this party stands; contents are asked for by their digest."""
 BYTES = 64 << 20
 """Bytes of answers to one peer in a pause, but for the last answer."""
 
@@ -46,16 +51,29 @@ class _Peer:
 class Answers:
     """One party's."""
 
-    def __init__(self, send: Callable[[Role, bytes], None], pause: float) -> None:
-        """``pause``: seconds between two answers to the same question of one peer."""
-        self._send, self._pause = send, pause
+    def __init__(self, ports: Ports, stand: Callable[[], list[Letter]]) -> None:
+        """``stand``: all that tells a peer where this party stands."""
+        self._ports, self._stand = ports, stand
+        self._pause = ports.pace.round_timeout / 2
         self._peers: dict[Role, _Peer] = {}
         self._queue: deque[tuple[Role, bytes, Callable[[], list[Letter]]]] = deque()
         self._timers: dict[tuple[Role, bytes], asyncio.TimerHandle] = {}
         self._task: asyncio.Task[None] | None = None
 
+    def read(self, role: Role, letter: Letter) -> None:
+        """A letter that asks for something."""
+        program = self._ports.program
+        match letter:
+            case Ask():
+                self.ask(role, STAND, self._stand)
+            case Want(digest):
+                self.ask(role, digest, lambda: [Contents(body) for body in [program.contents(digest)] if body])
+            case Inquire(question):
+                key = sha256(question).digest()
+                self.ask(role, key, lambda: [Reply(body) for body in [program.reply(role, question)] if body])
+
     def ask(self, role: Role, key: bytes, make: Callable[[], list[Letter]]) -> None:
-        """Answer the question ``key`` with what ``make`` gives when its turn comes; asked too soon, when that is over.
+        """Answer the question ``key`` with what ``make`` gives when its turn comes; if asked too soon, a pause later.
 
         Dropped when it waits already or the peer has had its share.
         """
@@ -97,6 +115,6 @@ class Answers:
             for letter in make():
                 data = letters.encode(letter)
                 size += len(data)
-                self._send(role, data)
+                self._ports.send(role, data)
             peer.given[key] = asyncio.get_running_loop().time(), size
             await asyncio.sleep(0)

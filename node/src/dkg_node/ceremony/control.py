@@ -16,29 +16,28 @@ from typing import TYPE_CHECKING
 from dkg_node.ceremony import letters, segment
 from dkg_node.ceremony.adoption import Adoption
 from dkg_node.ceremony.answers import Answers
-from dkg_node.ceremony.chain import RESUME, SEGMENT_PURPOSE, Chain, EraProof, Position, extended, last, proves
+from dkg_node.ceremony.chain import RESUME, Chain, EraProof, Position, extended, last, proves
 from dkg_node.ceremony.evidence import Evidence
-from dkg_node.ceremony.go import SOON, GoExchange, Returning, Stand
-from dkg_node.ceremony.letters import Ask, Contents, Inquire, Letter, Reply, Say, Show, Sign, Want
+from dkg_node.ceremony.go import GoExchange, Returning, Stand, Standing
+from dkg_node.ceremony.letters import Ask, Contents, Letter, Reply, Say, Show, Sign
 from dkg_node.ceremony.program import Setting
+from dkg_node.ceremony.silence import Silence
 from dkg_node.ceremony.voice import Voice
 from dkg_node.errors import DkgError, ProtocolError, QuorumLost, SealingError, SetupIncomplete, StateDiverged
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dkg_node.ceremony.book import Kind, Statement
+    from dkg_node.ceremony.book import Statement
     from dkg_node.ceremony.program import Outcome, Ports, Sealed
     from dkg_node.ceremony.segment import Running
     from dkg_node.protocols.session import Role
 
 FINAL = (SealingError, SetupIncomplete)
 """Errors on purpose that end a party: no fetch, no restart and no other era cures them."""
-STAND = b"stand"
-"""Names the question where this party stands; contents are asked for by their digest."""
 
 
-class Control:
+class Control(Standing):
     """One party, one boot. ``start`` it, hand it letters, await ``finished``."""
 
     def __init__(self, ports: Ports, sealed: Sealed) -> None:
@@ -51,42 +50,16 @@ class Control:
         """The whole chain, once all its results are held."""
         self._go = GoExchange(ports, lambda seconds: self._later(seconds, self._settle))
         self._voice = Voice(ports)
-        self._answers = Answers(ports.send, ports.pace.round_timeout / 2)
+        self._answers = Answers(ports, self._all_said)
+        self._closed = False
         self._started: set[Position] = set()
         self._running: Running | None = None
-        self._barred: Position | None = None
-        self._blind = False
-        self._asking = False
-        self._shown: set[Role] = {ports.me}
-        self._shown_at: float | None = None
+        self._silence = Silence(
+            ports, lambda seconds: self._later(seconds, self._look), lambda: self._voice.to_all(Ask())
+        )
         self._evidence = Evidence(ports.group, ports.sid, ports.identity)
         self._timers: list[asyncio.TimerHandle] = []
         self._adoption = Adoption(ports.program, ports.group, ports.me, self._voice.send, ports.pace.round_timeout / 2)
-
-    @property
-    def proof(self) -> EraProof:
-        """The proof of the newest era this party knows."""
-        return self._stand.proof
-
-    @property
-    def chain(self) -> Chain:
-        """The one chain it holds."""
-        return self._stand.chain
-
-    @property
-    def done(self) -> bool:
-        """Whether all certificates are there."""
-        return self._stand.done
-
-    @property
-    def era(self) -> int:
-        """The newest proven era this party knows."""
-        return self._stand.era
-
-    @property
-    def position(self) -> Position:
-        """The segment that this party runs or waits for."""
-        return self._stand.position
 
     @property
     def running(self) -> Running | None:
@@ -107,40 +80,37 @@ class Control:
         if self._how == "fresh":
             self._keep(self._stand)
         else:
-            self._barred = self.position
-            self._blind = self._how == "lost disk"
             self._voice.to_all(Show(self.proof, self.chain))
-            self._ask_again()
+            self._silence.begin(self.position, blind=self._how == "lost disk")
             self._want(Position(self.era + 1, RESUME))
         self._want_next()
         self._settle()
 
     def close(self) -> None:
-        """End this boot: no timer and no task is left."""
+        """End this boot: no timer and no task is left, nothing more is said."""
+        self._closed = True
         self._stop_running()
         self._adoption.stop()
         self._answers.close()
         for timer in self._timers:
             timer.cancel()
 
-    def _ask_again(self) -> None:
-        """A restarted party asks until it is a full party again."""
-        self._asking = True
-        self._voice.to_all(Ask())
-        self._later(self._ports.pace.round_timeout / 2, self._ask_while_needed)
-
-    def _ask_while_needed(self) -> None:
-        if self._asking and not self.done:
-            self._ask_again()
+    def _look(self) -> None:
+        """A party that came back may know now where it has spoken; if not, it asks again."""
+        self._silence.look(self.position)
+        if not self.done:
+            self._silence.again()
 
     # --- letters
 
     def take(self, role: Role, data: bytes | None) -> None:
         """A letter from a peer; None: the peer bound a new boot."""
-        if role == self._ports.me or role not in self._ports.group.roles:
+        if role == self._ports.me or role not in self._ports.group.roles or self._closed:
             return
-        if data is None:
-            self._peer_booted(role)
+        if data is None:  # it knows nothing
+            self._go.booted(role)
+            for said in self._all_said():
+                self._voice.send(role, said)
             return
         letter = letters.decode(self._ports.group, data)
         if letter is not None:
@@ -162,19 +132,7 @@ class Control:
             case Reply(body):
                 self._adoption.replied(role, body)
             case _:
-                self._answer(role, letter)
-
-    def _answer(self, role: Role, letter: Letter) -> None:
-        """What a peer asks for: when its turn comes."""
-        program = self._ports.program
-        match letter:
-            case Ask():
-                self._answers.ask(role, STAND, self._all_said)
-            case Want(digest):
-                self._answers.ask(role, digest, lambda: [Contents(body) for body in [program.contents(digest)] if body])
-            case Inquire(question):
-                key = sha256(question).digest()
-                self._answers.ask(role, key, lambda: [Reply(body) for body in [program.reply(role, question)] if body])
+                self._answers.read(role, letter)
 
     def _all_said(self) -> list[Letter]:
         """Era, chain, and all that was said since: what a peer that asks, or boots anew, may have missed."""
@@ -183,15 +141,9 @@ class Control:
             said.append(Sign(*self._running.signed))
         return said
 
-    def _peer_booted(self, role: Role) -> None:
-        """A new boot knows nothing: show and say it all again."""
-        self._go.booted(role)
-        for letter in self._all_said():
-            self._voice.send(role, letter)
-
     def _take_statement(self, role: Role, statement: Statement) -> None:
         if self.done:
-            self._answers.ask(role, STAND, self._all_said)
+            self._answers.read(role, Ask())
         elif not self._go.hear(role, statement, self._stand):
             self._voice.send(role, Ask())
 
@@ -205,45 +157,16 @@ class Control:
         if chain is None and newer:
             self._voice.send(role, Ask())
             return
-        self._see(role)
-        if chain is not None and self._replaces(chain) and self._evidence.proves(chain):
+        self._silence.see(role)
+        if chain is not None and self._stand.replaced_by(chain) and self._evidence.proves(chain):
             self._offer(chain)
-        self._end_blindness()
-
-    def _see(self, role: Role) -> None:
-        self._shown.add(role)
-        if self._blind and self._shown_at is None and len(self._shown) >= self._ports.group.quorum:
-            self._shown_at = self._ports.network.now()
-            self._later(self._ports.pace.start_grace, self._end_blindness)
-
-    def _end_blindness(self) -> None:
-        """Without a disk: the newest chain shown by n-t parties bars its next position; what follows does not.
-
-        N-t with oneself are one short: of the n-t that held this party's last certificate and the n-t-1 others that
-        answer only t liars may be in both. So everybody is waited for, or startGrace from the n-t-th on; parties that
-        are up answer in far less, and with t away there are no more than n-t.
-        """
-        group, now = self._ports.group, self._ports.network.now()
-        if not self._blind or self._shown_at is None:
-            return
-        if len(self._shown) == group.n or now >= self._shown_at + self._ports.pace.start_grace - SOON:
-            self._blind, self._barred = False, self.position
-
-    def _replaces(self, chain: Chain) -> bool:
-        """Whether a chain is to be taken: a newer one of an era that is proven, or all certificates of any era.
-
-        A whole chain is final, though an era may have been proven since. Online is certified when n-t parties were
-        ready for it, so t+1 honest ones hold the chain before it, every later resume hears one of them, and no chain
-        can lead to another key.
-        """
-        newer = last(chain) > last(self.chain) or Stand(self.proof, chain, self._stand.segments).done
-        return not self.done and newer and last(chain).era <= self.era
+        self._silence.look(self.position)
 
     def _learn_era(self, proof: EraProof) -> None:
         """Another's proof of a higher era ends the running one."""
         ports = self._ports
-        if proof.era > self.era and proves(proof, ports.group, ports.sid, ports.identity):
-            self._enter_era(proof)
+        new = proof.era > self.era and proves(proof, ports.group, ports.sid, ports.identity)
+        if new and self._enter_era(proof):
             self._want(Position(self.era + 1, RESUME))
             self._want_next()
 
@@ -266,7 +189,7 @@ class Control:
 
     def _adopt(self, chain: Chain) -> bool:
         """Seal a newer chain and end what it settles; in the running era also tell everybody. False if it is no use."""
-        if not self._replaces(chain) or not self._keep(Stand(self.proof, chain, self._stand.segments)):
+        if not self._stand.replaced_by(chain) or not self._keep(Stand(self.proof, chain, self._stand.segments)):
             return False
         if last(chain).era == self.era or self.done:
             self._ports.observe("certificate", last(chain))
@@ -311,30 +234,32 @@ class Control:
 
     def _held(self, error: Exception | None) -> None:
         """What was missing of certified results is there."""
-        if isinstance(error, FINAL) or (error is not None and not isinstance(error, DkgError)):
-            self._fail(error)
-        elif error is not None:  # another peer, or the same one later, may have what was missing
-            self._ports.observe("not adopted", last(self.chain))
-            self._later(self._ports.pace.round_timeout, self._want_next)
-        else:
-            if self._running is not None:
-                self._running.held.set()
-            self._want_next()
-            self._settle()
+        match error:
+            case None:
+                if self._running is not None:
+                    self._running.held.set()
+                self._want_next()
+                self._settle()
+            case DkgError() if not isinstance(error, FINAL):  # another peer, or this one later, may have what it takes
+                self._ports.observe("not adopted", last(self.chain))
+                self._later(self._ports.pace.round_timeout, self._want_next)
+            case _:
+                self._fail(error)
 
     def _want(self, position: Position) -> None:
         if not self.done and not self._go.said("ready", position):
             self._voice.to_all(Show(self.proof, self.chain[-1:]))
-            self._say("ready", position)
-
-    def _say(self, kind: Kind, position: Position) -> None:
-        """Say it to all and count it."""
-        self._go.say(self._voice.say(kind, position))
+            self._go.say(self._voice.say("ready", position))
 
     def _settle(self) -> None:
         """Apply the rules until nothing more follows."""
-        while not self.done and (self._end_lingering() or self._certify() or any(map(self._step, self._stand.window))):
+        while self._moves():
             pass
+
+    def _moves(self) -> bool:
+        if self.done or self._closed:
+            return False
+        return self._end_lingering() or self._certify() or any(map(self._step, self._stand.window))
 
     def _step(self, position: Position) -> bool:
         """The go rules for one position; True if something was done."""
@@ -348,21 +273,22 @@ class Control:
         if not mine and not next_era and len(entry.go) <= self._ports.group.t:
             return False
         if not self._go.said("go", position) and self._go.may_go(position, self._stand):
-            self._say("go", position)
+            self._go.say(self._voice.say("go", position))
             return True
         if self._go.book.started(position) and (mine or next_era):
-            if next_era:
-                self._enter_era(EraProof(position.era, dict(entry.go)))
-            self._begin(position)
+            if mine or self._enter_era(EraProof(position.era, dict(entry.go))):
+                self._begin(position)
             return True
         return False
 
-    def _enter_era(self, proof: EraProof) -> None:
-        """A higher era is proven: sealed before the first message under it."""
-        if self._keep(Stand(proof, self.chain, self._stand.segments)):
-            self._stop_running()
-            self._moved()
-            self._ports.observe("era", Position(proof.era, RESUME))
+    def _enter_era(self, proof: EraProof) -> bool:
+        """A higher era is proven: sealed before the first message under it. False if that can't be."""
+        if not self._keep(Stand(proof, self.chain, self._stand.segments)):
+            return False
+        self._stop_running()
+        self._moved()
+        self._ports.observe("era", Position(proof.era, RESUME))
+        return True
 
     def _keep(self, stand: Stand) -> bool:
         """Seal where one stands, then stand there. False if that can't be: this boot is over."""
@@ -387,9 +313,7 @@ class Control:
     def _begin(self, position: Position) -> None:
         ports, state = self._ports, self._stand.state_at(position)
         self._started.add(position)
-        unknown = position.segment != RESUME and not ports.remembered()  # t+1 ``go`` started it before one was ready
-        silent = self._blind or unknown or position == self._barred or ports.me in state.absent | state.corrupt
-        self._asking = self._asking and (self._blind or position == self._barred)
+        silent = self._silence.at(position, state)
         returning = Returning(self._go.book, position, state.absent)
         running = segment.begin(ports, Setting(position, self.chain, state, silent), returning, silent=silent)
         if position.segment == RESUME or self._adoption.complete(self.chain, self._held):
@@ -408,17 +332,21 @@ class Control:
         if error is None:
             running.outcome = task.result()
             error = self._sign(running)
-        if isinstance(error, StateDiverged):
-            self._ports.observe("diverged", running.setting.position)
-            self._barred = running.setting.position
-            self._ask_again()
-        elif isinstance(error, QuorumLost) or (
-            isinstance(error, ProtocolError) and not running.silent and not isinstance(error, FINAL)
-        ):
-            self._lost(running, error)
-        elif error is not None and not (running.silent and isinstance(error, DkgError)):
-            self._fail(error)
-        self._watch(running)
+        match error:
+            case None:
+                pass
+            case StateDiverged():
+                self._ports.observe("diverged", running.setting.position)
+                self._silence.begin(running.setting.position, blind=self._silence.blind)
+            case QuorumLost():
+                self._lost(running, error)
+            case DkgError() if running.silent:
+                pass  # others do the segment; this party takes its results from them
+            case ProtocolError() if not isinstance(error, FINAL):
+                self._lost(running, error)
+            case _:
+                self._fail(error)
+        segment.watch(self._ports, running, self._no_certificate)
         if running.pending is not None:
             self._adopt(running.pending)
         self._settle()
@@ -426,18 +354,13 @@ class Control:
     def _sign(self, running: Running) -> DkgError | None:
         """Keep what the certificate will name, then sign; a silent party keeps it and signs nothing."""
         try:
-            core = segment.core_of(running)
-            if running.setting.position.segment != RESUME and running.outcome is not None:
-                self._ports.program.durable(running.setting, running.outcome)
+            running.signed = segment.sign(self._ports, running)
         except DkgError as error:
             return error
-        if running.silent:
-            return None
-        signature = self._ports.identity.sign(SEGMENT_PURPOSE, core.signed(self._ports.sid))
-        running.signed = core, signature
-        self._ports.observe("signed", core.position)
-        self._voice.to_all(Sign(core, signature))
-        self._evidence.note(self._ports.me, core, signature)
+        if running.signed is not None:
+            self._ports.observe("signed", running.setting.position)
+            self._voice.to_all(Sign(*running.signed))
+            self._evidence.note(self._ports.me, *running.signed)
         return None
 
     def _lost(self, running: Running, error: ProtocolError) -> None:
@@ -445,15 +368,6 @@ class Control:
         self.lost = error
         self._ports.observe("quorum lost", running.setting.position)
         self._want(Position(self.era + 1, RESUME))
-
-    def _watch(self, running: Running) -> None:
-        """No certificate one roundTimeout after the last slot ends the era.
-
-        Who did not get through the segment does not know which slots are in use: it waits for the last that may be.
-        """
-        end = running.last_end if running.outcome is not None else running.link.ends[-1]
-        patience = max(0.0, end - self._ports.network.now()) + self._ports.pace.round_timeout
-        running.timers.append(asyncio.get_running_loop().call_later(patience, self._no_certificate, running))
 
     def _no_certificate(self, running: Running) -> None:
         if running is self._running:
@@ -464,12 +378,7 @@ class Control:
     def _stop_running(self) -> None:
         running, self._running = self._running, None
         if running is not None:
-            for timer in running.timers:
-                timer.cancel()
-            if running.task is not None:
-                running.task.cancel()
-            era, number = running.setting.position
-            self._ports.network.close_segment(number, era)
+            segment.stop(self._ports, running)
 
     # --- small things
 

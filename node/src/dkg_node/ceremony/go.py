@@ -16,11 +16,11 @@ Deviations from the text of 01 section 2, both about parties that are Absent and
 from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dkg_node.ceremony.book import Book, Kind, Statement
-from dkg_node.ceremony.chain import RESUME, START, Chain, EraProof, Position, next_position, results
+from dkg_node.ceremony.chain import RESUME, START, Chain, EraProof, Position, last, next_position, results
 from dkg_node.protocols.state import PublicState
 
 if TYPE_CHECKING:
@@ -66,11 +66,52 @@ class Stand:
         ahead = [Position(self.era, number) for number in range(first, min(first + AHEAD + 1, self.segments))]
         return (*resume, *ahead, Position(self.era + 1, RESUME))
 
+    def replaced_by(self, chain: Chain) -> bool:
+        """Whether a chain is to be taken: a newer one of an era that is proven, or all certificates of any era.
+
+        A whole chain is final, though an era may have been proven since. Online is certified when n-t parties were
+        ready for it, so t+1 honest ones hold the chain before it, every later resume hears one of them, and no chain
+        can lead to another key.
+        """
+        better = last(chain) > last(self.chain) or replace(self, chain=chain).done
+        return not self.done and better and last(chain).era <= self.era
+
     def state_at(self, position: Position) -> PublicState:
         """Public state at the start of a position: an era starts with nobody Absent."""
         if position.segment == RESUME or not self.chain:
             return PublicState()
         return self.chain[-1].core.state
+
+
+class Standing:
+    """Whatever stands somewhere."""
+
+    _stand: Stand
+
+    @property
+    def proof(self) -> EraProof:
+        """The proof of the newest era this party knows."""
+        return self._stand.proof
+
+    @property
+    def chain(self) -> Chain:
+        """The one chain it holds."""
+        return self._stand.chain
+
+    @property
+    def done(self) -> bool:
+        """Whether all certificates are there."""
+        return self._stand.done
+
+    @property
+    def era(self) -> int:
+        """The newest proven era this party knows."""
+        return self._stand.era
+
+    @property
+    def position(self) -> Position:
+        """The segment that this party runs or waits for."""
+        return self._stand.position
 
 
 class Returning(AbstractSet["Role"]):

@@ -9,7 +9,18 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, TypeVar
 
-from dkg_node.ceremony.chain import RESUME, Chain, Core, decode_chain, encode_chain, head, last, linked, valid
+from dkg_node.ceremony.chain import (
+    RESUME,
+    SEGMENT_PURPOSE,
+    Chain,
+    Core,
+    decode_chain,
+    encode_chain,
+    head,
+    last,
+    linked,
+    valid,
+)
 from dkg_node.ceremony.program import Outcome
 from dkg_node.errors import ProtocolError, QuorumLost
 from dkg_node.protocols.broadcast import broadcast, broadcast_slots
@@ -183,6 +194,34 @@ def core_of(running: Running) -> Core:
         raise ValueError("the segment has not ended")
     digest = sha256(running.outcome.contents).digest()
     return Core(running.setting.position, head(running.base), digest, state_after(running))
+
+
+def sign(ports: Ports, running: Running) -> tuple[Core, bytes] | None:
+    """Keep durably what the certificate will name, then sign it; None for a silent party, which only keeps it."""
+    core = core_of(running)
+    if running.setting.position.segment != RESUME and running.outcome is not None:
+        ports.program.durable(running.setting, running.outcome)
+    return None if running.silent else (core, ports.identity.sign(SEGMENT_PURPOSE, core.signed(ports.sid)))
+
+
+def watch(ports: Ports, running: Running, late: Callable[[Running], None]) -> None:
+    """Call ``late`` when there is no certificate one roundTimeout after the last slot.
+
+    Who did not get through the segment does not know which slots are in use: it waits for the last that may be.
+    """
+    end = running.last_end if running.outcome is not None else running.link.ends[-1]
+    patience = max(0.0, end - ports.network.now()) + ports.pace.round_timeout
+    running.timers.append(asyncio.get_running_loop().call_later(patience, late, running))
+
+
+def stop(ports: Ports, running: Running) -> None:
+    """End it, wherever it is."""
+    for timer in running.timers:
+        timer.cancel()
+    if running.task is not None:
+        running.task.cancel()
+    era, number = running.setting.position
+    ports.network.close_segment(number, era)
 
 
 # --- resume

@@ -68,7 +68,7 @@ def _speaks_after_restart() -> AbstractContextManager[object]:
     honest = Control._begin  # noqa: SLF001 - a mutant reaches inside
 
     def begin(self: Control, position: Position) -> None:
-        self._barred, self._blind = None, False
+        self._silence.barred, self._silence.blind = None, False
         honest(self, position)
 
     return patch.object(Control, "_begin", begin)

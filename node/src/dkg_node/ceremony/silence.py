@@ -1,0 +1,72 @@
+"""Where a party that comes back must not speak, since it may have spoken there before (01 section 2, "Restart")."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dkg_node.ceremony.chain import RESUME
+from dkg_node.ceremony.go import SOON
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dkg_node.ceremony.chain import Position
+    from dkg_node.ceremony.program import Ports
+    from dkg_node.protocols.session import Role
+    from dkg_node.protocols.state import PublicState
+
+
+class Silence:
+    """One boot's. It bars the one segment after the last certificate that was sealed; with a lost disk see ``look``."""
+
+    def __init__(self, ports: Ports, later: Callable[[float], None], ask: Callable[[], None]) -> None:
+        """``later(seconds)`` calls ``look`` with the position then; ``ask`` asks all peers where they stand."""
+        self._ports, self._later, self._ask = ports, later, ask
+        self.barred: Position | None = None
+        self.blind = False
+        """Whether it is not known where this party has spoken."""
+        self.asking = False
+        """A party that came back asks until it is a full party again."""
+        self._shown: set[Role] = {ports.me}
+        self._shown_at: float | None = None
+
+    def begin(self, position: Position, *, blind: bool) -> None:
+        """This party came back, or lost touch, at a position."""
+        self.barred, self.blind = position, blind
+        if not self.asking:
+            self.asking = True
+            self.again()
+
+    def again(self) -> None:
+        """Ask again, if need be."""
+        if self.asking:
+            self._ask()
+            self._later(self._ports.pace.round_timeout / 2)
+
+    def see(self, role: Role) -> None:
+        """A peer has shown its chain."""
+        self._shown.add(role)
+        if self._shown_at is None and len(self._shown) >= self._ports.group.quorum:
+            self._shown_at = self._ports.network.now()
+
+    def look(self, position: Position) -> None:
+        """With a lost disk: the newest chain shown by n-t parties bars its next ``position``; what follows does not.
+
+        N-t with oneself are one short: of the n-t that held this party's last certificate and of the n-t-1 others that
+        answer, only the t liars may be in both. So everybody is waited for, or startGrace from the n-t-th on: parties
+        that are up answer in far less, and with t of them away there are no more than n-t.
+        """
+        if self.blind and self._shown_at is not None:
+            over = self._ports.network.now() >= self._shown_at + self._ports.pace.start_grace - SOON
+            if over or len(self._shown) == self._ports.group.n:
+                self.blind, self.barred = False, position
+
+    def at(self, position: Position, state: PublicState) -> bool:
+        """Whether this party is silent in a segment that begins now, with that public state.
+
+        Also where too few peers know how new its sealed state is: t+1 ``go`` started it before it was ready.
+        """
+        back = self.blind or position == self.barred
+        self.asking = self.asking and back
+        unknown = position.segment != RESUME and not self._ports.remembered()
+        return back or unknown or self._ports.me in state.absent | state.corrupt
