@@ -43,7 +43,8 @@ LOST_SHARE = 0.12
 """Share of runs in which t+1 parties fall silent and one of them comes back."""
 TWICE_SHARE = 0.25
 HARMLESS_SHARE = 0.3
-ONLY_AFTER_FAULT = ("fault", "keys.", "show.")
+ONLY_AFTER_FAULT = ("fault", "keys.", "show.", "v-by-hash")
+"""Slots that an honest run skips: of a failed check, and of openings that somebody lacks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ def steps_of(segments: Sequence[Segment]) -> tuple[Step, ...]:
 
 
 def _reached(slot: str) -> bool:
-    """Whether every run comes to this slot: later rounds and what follows a fault are not."""
+    """Whether every run comes to this slot: later rounds and what follows a fault or a lie are not."""
     return slot == base_name(slot) and not slot.startswith(ONLY_AFTER_FAULT)
 
 

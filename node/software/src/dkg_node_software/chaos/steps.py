@@ -24,7 +24,6 @@ NUMBERS = {
     ("batch", "y"): "4.2 y to the king",
     ("batch", "V"): "4.2 V to all",
     ("batch", "votes"): "4.4 Broadcast of votes",
-    ("batch", "v-by-hash"): "4.4 V by hash",
     ("batch", "coin"): "4.5 coin",
     ("batch", "W"): "4.6 Broadcast of W",
     ("online", "seed"): "5.2 seed",
