@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from dkg_node_software.agreement import Agreement
     from dkg_node_software.chaos.schedule import Schedule
 
-PACE = Pace(start_grace=2_000, round_timeout=2_000, min_rate=4_000_000, min_speed=500)
+PACE = Pace(start_grace=1_500, round_timeout=1_200, min_rate=4_000_000, min_speed=1_000)
 """Of the terms of chaos: a machine under load keeps to it, and a slot that waits for a silent party takes seconds."""
 SETTLE = 0.2
 PARTIES = re.compile(r"(?:parties|waiting for) \[([0-9, ]+)\]|\"missing\":\[([0-9, ]+)\]")
