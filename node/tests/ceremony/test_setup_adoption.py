@@ -254,6 +254,27 @@ def test_a_member_that_answers_wrongly_is_ignored(world: SetupWorld, twist: Call
     assert world.share(VICTIM) == before[0]
 
 
+@pytest.mark.parametrize("wiped", [False, True])
+def test_two_liars_together_keep_nobody_from_its_keys(tmp_path: Path, *, wiped: bool) -> None:
+    """They withhold from the victim during setup, and afterwards answer wrongly or not at all."""
+    group, liars = Group(7, 2), (6, 7)
+    world = SetupWorld(group, tmp_path, faults=Withhold(liars, ("rho", "tell"), group))
+    world.twists = {6: wrong, 7: mute}
+
+    async def scene(world: SetupWorld) -> None:
+        world.boot()
+        await world.ended(*group.roles)
+        if wiped:
+            world.crash(VICTIM)
+            world.homes[VICTIM].wipe()
+            world.boot(VICTIM)
+            await world.ended(VICTIM)
+
+    world.play(scene)
+    assert world.opened(*group.roles)
+    assert world.homes[VICTIM].draws.count == 1
+
+
 def test_who_is_no_member_of_a_set_learns_nothing_of_it(world: SetupWorld) -> None:
     mask = 0b0111  # {1, 2, 3}
 

@@ -173,9 +173,10 @@ class DevelopmentSealer:
         self.path(name).unlink(missing_ok=True)
 
     def erase_all(self, prefix: str) -> None:
-        """Remove every object whose name begins so."""
-        for path in self.directory.glob(f"{escape(prefix)}*.sealed"):
-            path.unlink(missing_ok=True)
+        """Remove every object whose name begins so, those set aside too."""
+        for kind in ("sealed", "set-aside-*"):
+            for path in self.directory.glob(f"{escape(prefix)}*.{kind}"):
+                path.unlink(missing_ok=True)
 
     def _object_key(self, name: str, epoch: int) -> Secret:
         return self.key.derive(enc("object", name, epoch))
