@@ -17,6 +17,7 @@ from dkg_node.ceremony.setup import MOST
 from dkg_node.offline.chunk import Batch, Chunk
 from dkg_node.protocols.prss import ANSWER, ENTRY, certify, keys_of
 from dkg_node.protocols.session import Group
+from dkg_node.sealing.development import KEY_FILE
 from dkg_node.sharing.sets import contains, sets_of
 from dkg_node.testing.setup_world import SID, Draws, Home, SetupWorld
 from dkg_node.testing.simnet import Faults
@@ -339,6 +340,17 @@ def test_questions_of_any_bytes_are_survived(world: SetupWorld) -> None:
         assert world.homes[2].keeper().reply(LIAR, digest + place) is None
 
     world.play(scene)
+
+
+def test_nothing_of_the_setup_is_left_once_the_key_is_made(world: SetupWorld) -> None:
+    world.play(everybody)
+    home, digest = world.homes[2], world.homes[2].sealed.chain[0].core.contents
+    place = (0b1011).to_bytes(2, "little") + b"\x02"
+    keeper = home.keeper()
+    assert keeper.reply(LIAR, digest + place) is not None
+    keeper.finish()
+    assert keeper.reply(LIAR, digest + place) is None
+    assert [path.name for path in home.directory.iterdir()] == [KEY_FILE]
 
 
 # --- with batches behind the setup
