@@ -133,15 +133,15 @@ class LockstepLink:
     bodies: dict[bytes, bytes] = field(default_factory=dict)
     skipped: dict[int, list[int]] = field(default_factory=dict)
     """By segment, in the order that they fell away."""
-    begun: dict[int, int] = field(default_factory=dict)
-    """By segment: the newest slot."""
+    used: dict[int, set[int]] = field(default_factory=dict)
+    """By segment: slots that have begun."""
 
     async def exchange(self, request: Exchange) -> Mapping[Role, bytes | None]:
         """Hand the slot to the driver."""
         tag = request.tag
         if tag.slot in self.skipped.get(tag.segment, []):
             raise ValueError(f"use no slot that fell away: {tag}")
-        self.begun[tag.segment] = max(tag.slot, self.begun.get(tag.segment, -1))
+        self.used.setdefault(tag.segment, set()).add(tag.slot)
         answer: Mapping[Role, bytes | None] = await _Call(request)
         return answer
 
@@ -160,7 +160,7 @@ class LockstepLink:
 
     def skip(self, segment: int, slots: Collection[int]) -> None:
         """There are no deadlines; but what fell away must not have begun."""
-        if min(slots) <= self.begun.get(segment, -1):
+        if min(slots) <= max(self.used.get(segment, ()), default=-1):
             raise ValueError(f"skip slots before they begin: not {sorted(slots)} of segment {segment}")
         self.skipped.setdefault(segment, []).extend(sorted(slots))
 
