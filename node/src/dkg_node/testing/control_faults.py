@@ -20,6 +20,7 @@ from dkg_node.ceremony.chain import (
     go_bytes,
 )
 from dkg_node.ceremony.letters import Say, Sign, encode
+from dkg_node.ceremony.mailbox import TOPICS
 from dkg_node.protocols.broadcast import HEAD, SIGNATURE, Relay, decode_relays, encode_relays
 from dkg_node.protocols.decoding import decoded
 from dkg_node.protocols.session import SEGMENTS
@@ -65,6 +66,8 @@ KEPT = 0.6
 """How many of its messages a selective party sends."""
 PHASE = 23.0
 """Length of a stretch in which a phased party is silent or not."""
+CONTROL = bytes([TOPICS.index("control")])
+"""In front of the control layer's letters."""
 OLD_LETTERS = 300
 FLOOD = 10
 """Letters a slot."""
@@ -109,7 +112,7 @@ class Aim:
         if receiver not in self.victims:
             return False
         if parcel.kind == "post":
-            words = decoded(parcel.body) if self.unhelpful else None
+            words = decoded(parcel.body[1:]) if self.unhelpful else None
             return words is not None and words[:1] in {("contents",), ("reply",)}
         if parcel.kind != "slot" or parcel.tag.segment not in self.segments:
             return False
@@ -304,7 +307,7 @@ class Colluders(Faults):
             else:
                 core = Core(position, bytes(32), self.random.randbytes(32), PublicState())
                 letter = encode(Sign(core, self.sign(network.me, SEGMENT_PURPOSE, core.signed(bytes(32)))))
-            network.post(self.random.choice(self.group.roles), letter)
+            network.post(self.random.choice(self.group.roles), CONTROL + letter)
 
     def _forge(self, network: SimNetwork) -> None:
         """Claim to be ready for, or to have started, whatever position."""
@@ -313,4 +316,4 @@ class Colluders(Faults):
         signature = self.sign(network.me, GO_PURPOSE, go_bytes(bytes(32), kind, position))
         for role in self.group.roles:
             if role != network.me and self.random.random() < 0.7:
-                network.post(role, encode(Say(Statement(kind, position, signature))))
+                network.post(role, CONTROL + encode(Say(Statement(kind, position, signature))))

@@ -19,8 +19,9 @@ from dkg_node.ceremony.evidence import Evidence
 from dkg_node.ceremony.program import Sealed
 from dkg_node.protocols import broadcast
 from dkg_node.protocols.session import Group, Session
+from dkg_node.testing.control_party import Memory
 from dkg_node.testing.control_runs import draw_plan
-from dkg_node.testing.control_world import Memory, World
+from dkg_node.testing.control_world import World
 from dkg_node.testing.toy_segments import ToyPace
 from dkg_node.transport.mailbox import Mailbox
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from dkg_node.protocols.session import Group
 from dkg_node.testing.control_faults import BEHAVIOURS
-from dkg_node.testing.control_world import Crash, Plan, World
+from dkg_node.testing.control_party import Crash
+from dkg_node.testing.control_world import Plan, World
 from dkg_node.testing.simnet import Weather
 from dkg_node.testing.toy_segments import Shape
 
@@ -99,19 +100,21 @@ def main(arguments: Sequence[str]) -> int:
         parser.add_argument(name, type=int)
     parser.add_argument("--trace", action="store_true")
     options = parser.parse_args(arguments)
-    group, counts, eras = Group(options.n, options.t), Counter[str](), Counter[int]()
+    group, counts, eras, away = Group(options.n, options.t), Counter[str](), Counter[int](), Counter[int]()
     began = time.monotonic()
     for seed in range(options.first, options.last):
         world = World(draw_plan(group, seed))
         bad = world.run()
         counts.update({str(entry[0]) for entry in bad} or {"good"})
         eras[min(world.eras, 9)] += 1
+        away[min(world.judge.missing(), 9)] += 1
         if options.trace:
             _print("\n".join(str(line) for line in world.log))
         if bad or options.trace:
             plan = world.plan
             _print(f"seed {seed}: {bad} faulty {sorted(plan.faulty)} {plan.behaviour}")
-    _print(f"n={group.n} {dict(counts)} eras {dict(sorted(eras.items()))} {time.monotonic() - began:.0f} s")
+    missing = f"segments without somebody honest {dict(sorted(away.items()))}"
+    _print(f"n={group.n} {dict(counts)} eras {dict(sorted(eras.items()))} {missing} {time.monotonic() - began:.0f} s")
     return 0 if set(counts) <= {"good"} else 1
 
 

@@ -4,38 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from hashlib import sha256
+from functools import partial
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from dkg_node.ceremony.chain import GO_PURPOSE, NO_PROOF, SEGMENT_PURPOSE, Chain, EraProof, Position, results
-from dkg_node.ceremony.control import Control
-from dkg_node.ceremony.program import Ports, Sealed
+from dkg_node.ceremony.chain import GO_PURPOSE, SEGMENT_PURPOSE, START, Position, results
+from dkg_node.ceremony.program import Ports
 from dkg_node.protocols.decoding import decoded
-from dkg_node.protocols.session import Group, Role
 from dkg_node.testing.control_faults import Behaviour, Colluders
 from dkg_node.testing.control_judge import Judge
-from dkg_node.testing.simnet import SimNetwork, Weather, Wires
-from dkg_node.testing.toy_segments import Disk, Shape, ToyPace, ToyProgram
+from dkg_node.testing.control_party import Crash, Keys, Memory, Party, Watch, mac
+from dkg_node.testing.simnet import Weather, Wires
+from dkg_node.testing.toy_segments import Shape, ToyPace, ToyProgram
 from dkg_node.testing.virtual_time import run_virtual
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from dkg_node.ceremony.chain import Chain
+    from dkg_node.ceremony.control import Control
+    from dkg_node.ceremony.program import Vault
+    from dkg_node.protocols.session import Group, Role
+
 CRASH_POINTS = frozenset({"start", "certificate", "era", "quorum lost", "no certificate", "signed"})
-
-
-@dataclass(frozen=True, slots=True)
-class Crash:
-    """An honest party ends at a moment and boots again ``down`` later."""
-
-    when: float
-    role: Role
-    down: float
-    wiped: bool = False
-    """With an empty disk."""
-    rolled_back: int = 0
-    """With what it had sealed so many times before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,51 +51,6 @@ class Plan:
     end: float = 4000.0
 
 
-class Keys:
-    """Signatures as an ideal functionality: a keyed hash that everybody can check and only its owner makes."""
-
-    def __init__(self, world: World, role: Role) -> None:
-        """Of one party."""
-        self._world, self._role = world, role
-
-    def sign(self, purpose: str, message: bytes) -> bytes:
-        """64 bytes; honest parties' signatures are watched for two different ones where there may be one."""
-        self._world.watch(self._role, purpose, message)
-        return mac(self._world.plan.seed, self._role, purpose, message)
-
-    def verify(self, role: Role, purpose: str, message: bytes, signature: bytes) -> bool:
-        """Whether it is that party's."""
-        return signature == mac(self._world.plan.seed, role, purpose, message)
-
-
-def mac(seed: int, role: Role, purpose: str, message: bytes) -> bytes:
-    """The ideal signature."""
-    return 2 * sha256(b"%d %d %s " % (seed, role, purpose.encode()) + message).digest()
-
-
-@dataclass(slots=True)
-class Memory:
-    """A party's sealed state and disk: what a boot finds. A Vault."""
-
-    sealed: Sealed = field(default_factory=Sealed)
-    disk: Disk = field(default_factory=Disk)
-    older: list[Sealed] = field(default_factory=list)
-    """What was sealed before, the newest last."""
-
-    def keep(self, proof: EraProof, chain: Chain) -> None:
-        """See Vault."""
-        self.older.append(self.sealed)
-        self.sealed = Sealed(proof, chain, "restart")
-
-    def after(self, crash: Crash) -> Memory:
-        """What the next boot finds. An older sealed state than peers know of is set aside: the disk counts as lost."""
-        if crash.wiped:
-            return Memory(Sealed(NO_PROOF, (), "lost disk"))
-        if 0 < crash.rolled_back <= len(self.older):
-            return Memory(Sealed(NO_PROOF, (), "lost disk"), self.disk)
-        return self
-
-
 class World:
     """One run. ``run`` gives the list of what went wrong: empty is good."""
 
@@ -118,7 +64,7 @@ class World:
         self.log: list[tuple[float, Role, str, Position]] = []
         self.eras = 0
         self.memories = {role: Memory() for role in plan.group.roles}
-        self.controls: dict[Role, Control] = {}
+        self.parties: dict[Role, Party] = {}
         self.ends: dict[Role, Chain] = {}
         self._crashes_left = plan.event_crashes
         faults = Colluders(plan.faulty, plan.behaviour, plan.seed, self.group, self.signer, plan.shape)
@@ -151,57 +97,53 @@ class World:
         except TimeoutError:
             pass
         self._judge()
-        for role in list(self.controls):
-            self.controls.pop(role).close()
+        for role in list(self.parties):
+            self.parties.pop(role).close()
+
+    @property
+    def controls(self) -> dict[Role, Control]:
+        """The control layers that run."""
+        return {role: party.control for role, party in self.parties.items() if party.control is not None}
 
     # --- boots and crashes
 
     def _boot(self, role: Role) -> None:
-        if role in self.controls:
+        if role in self.parties:
             return
-        pace, memory = ToyPace(), self.memories[role]
+        pace, memory, lies = ToyPace(), self.memories[role], role in self.plan.faulty and self.plan.behaviour == "wrong"
         network = self.wires.boot(role, pace.round_timeout)
-        program = ToyProgram(
-            self.group,
-            role,
-            memory.disk,
-            network.boot,
-            self.plan.shape,
-            lambda place, given: self.judge.heard(role, place, given),
-            lies=role in self.plan.faulty and self.plan.behaviour == "wrong",
-        )
+        heard = partial(self.judge.heard, role)
+        program = ToyProgram(self.group, role, memory.disk, network.boot, self.plan.shape, heard, lies)
         ports = Ports(
             group=self.group,
             me=role,
             sid=bytes(32),
-            identity=Keys(self, role),
+            identity=Keys(self.plan.seed, role, self.watch),
             network=network,
             link=network,
             send=network.post,
             program=program,
-            vault=memory,
+            vault=cast("Vault", None),
             pace=pace,
-            observe=lambda event, position: self._observe(role, event, position),
+            observe=lambda *_: None,
             linger=self.plan.linger,
         )
-        control = self.controls[role] = Control(ports, memory.sealed)
-        control.finished.add_done_callback(lambda done: self._finished(role, done))
-        self._connect(network, control)
-
-    @staticmethod
-    def _connect(network: SimNetwork, control: Control) -> None:
-        network.reader = control.take
-        control.start()
+        watch = Watch(
+            control=lambda control: control.finished.add_done_callback(lambda done: self._finished(role, done)),
+            event=lambda control, event, position: self._observe(role, control, event, position),
+            ended=lambda _: self._crash(Crash(network.now(), role, 1.0)),
+        )
+        self.parties[role] = Party(ports, memory, network, watch, denying=lies)
 
     def _crash(self, crash: Crash) -> None:
-        control = self.controls.pop(crash.role, None)
-        if control is None or crash.role in self.plan.faulty:
+        if crash.role not in self.parties or crash.role in self.plan.faulty:
             return
-        now = asyncio.get_running_loop().time()
-        self._note(crash.role, "crash", control.position)
-        self.judge.crash(crash.role, control.position, now, now + crash.down)
+        party = self.parties.pop(crash.role)
+        now, position = asyncio.get_running_loop().time(), START if party.control is None else party.control.position
+        self._note(crash.role, "crash", position)
+        self.judge.crash(crash.role, position, now, now + crash.down)
         self.wires.crash(crash.role)
-        control.close()
+        party.close()
         self.memories[crash.role] = self.memories[crash.role].after(crash)
         asyncio.get_running_loop().call_later(crash.down, self._boot, crash.role)
 
@@ -210,8 +152,7 @@ class World:
     def _note(self, role: Role, event: str, position: Position) -> None:
         self.log.append((round(asyncio.get_running_loop().time(), 2), role, event, position))
 
-    def _observe(self, role: Role, event: str, position: Position) -> None:
-        control = self.controls[role]
+    def _observe(self, role: Role, control: Control, event: str, position: Position) -> None:
         self._note(role, event, position)
         self.eras = max(self.eras, position.era)
         if event == "certificate":

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from dkg_node.protocols.session import Exchange, Group, Role, Tag
 from dkg_node.transport.mailbox import Mailbox, Pending
-from dkg_node.transport.settings import LoopClock
+from dkg_node.transport.settings import Letter, LoopClock
 from dkg_node.transport.window import Window
 
 if TYPE_CHECKING:
@@ -155,8 +155,7 @@ class SimNetwork:
         self._window = Window(LoopClock())
         self.era = 0
         self.down = False
-        self.reader: Callable[[Role, bytes | None], None] | None = None
-        """Who reads letters."""
+        self._letters: asyncio.Queue[Letter] = asyncio.Queue()
 
     def now(self) -> float:
         """Virtual seconds."""
@@ -218,8 +217,16 @@ class SimNetwork:
 
     def file(self, role: Role, payload: bytes | None) -> None:
         """A letter has come; None: a new boot of the peer."""
-        if self.reader is not None and not self.down:
-            self.reader(role, payload)
+        if not self.down:
+            self._letters.put_nowait(Letter(role, payload))
+
+    async def inbox(self) -> Letter:
+        """The next letter."""
+        return await self._letters.get()
+
+    def connected(self) -> frozenset[Role]:
+        """Peers that are up."""
+        return frozenset(self._wires.up) - {self.me}
 
     def arrive(self, sender: Role, parcel: Parcel) -> None:
         """A parcel has come."""

@@ -97,6 +97,10 @@ class Disk:
     made: dict[bytes, bytes] = field(default_factory=dict)
     """Results of segments, by the digest of their contents."""
 
+    def copy(self) -> Disk:
+        """As it is now."""
+        return Disk(self.draw, dict(self.contents), dict(self.rho), dict(self.made))
+
 
 def rounds(group: Group) -> int:
     """Most rounds of a vote."""
