@@ -66,9 +66,9 @@ class Home:
             path.mkdir(parents=True)
         self.archive = Archive()
 
-    def boot(self) -> Keyset:
+    def boot(self, sink: BodyFiles | None = None) -> Keyset:
         party = SimpleNamespace(
-            sink=BodyFiles(self.bodies),
+            sink=sink or BodyFiles(self.bodies),
             bodies=self.bodies,
             public=self.public,
             archive=self.archive,
@@ -192,6 +192,19 @@ def test_damaged_bodies_are_not_held_not_served_and_mended_block_by_block(made: 
     asyncio.run(boot.adopt(KEYS[0], contents[0], b"", cast("Peers", peers)))
     assert path.read_bytes() == good
     assert peers.asked == served.count(None)
+
+
+def test_catching_up_on_one_key_leaves_another_one_under_way_alone(made: Made, tmp_path: Path) -> None:
+    """A party may adopt a key in the background while it already opens the next one."""
+    _, boots, contents = made
+    late = Home(tmp_path / "late")
+    sink = BodyFiles(late.bodies)
+    sink.write(TOY.keys[1].name, b"first half, ")
+    boot = late.boot(sink)
+    asyncio.run(boot.adopt(KEYS[0], contents[0], b"", cast("Peers", OthersBlocks(boots[1]))))
+    sink.write(TOY.keys[1].name, b"second half")
+    sink.close(TOY.keys[1].name)
+    assert sink.read(TOY.keys[1].name, 0, 100) == b"first half, second half"
 
 
 def test_lost_key_files_are_made_again_of_the_bodies(made: Made) -> None:

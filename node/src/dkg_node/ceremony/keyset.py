@@ -82,10 +82,10 @@ class Keyset:
     async def open(self, session: Session, spec: KeySpec, held: Preprocessing, seed: bytes | Keys) -> bytes:
         """Open one key's bodies and agree on them; the contents of the certificate."""
         party, findings = self._party, self._findings
-        party.sink.close()
+        party.sink.close(spec.name)
         sink = Blocks(party.sink)
         made = await run_key(session, Task.of(self._work.params, self._work.plan, held), spec, seed, sink)
-        party.sink.close()
+        party.sink.close(spec.name)
         findings.liars |= made.liars
         party.transcript.add("key", name=made.name, bodies_sha256=made.digest.hex())
         body = written.encode_key(OpenedKey(spec.name, made.seed, sink.hashes()))
@@ -184,7 +184,7 @@ class Keyset:
         if opened is None or opened.name != spec.name or len(opened.blocks) != -(-size // BLOCK):
             raise ProtocolError(f"n-t parties certified an unreadable table for {spec.name}: they run another build")
         sink = self._party.sink
-        sink.close()
+        sink.close(spec.name)
         sink.resize(spec.name, size)
 
         async def one(block: bytes, starts: list[int]) -> None:
@@ -195,7 +195,7 @@ class Keyset:
         lacking = list(self._lacking(opened).items())
         for first in range(0, len(lacking), ASKED):
             await asyncio.gather(*(one(*item) for item in lacking[first : first + ASKED]))
-        sink.close()
+        sink.close(spec.name)
 
 
 def _file_digest(path: Path) -> str | None:

@@ -213,8 +213,8 @@ class Bodies(Protocol):
         """Append; the first time after ``close`` the key's file begins anew."""
         ...
 
-    def close(self) -> None:
-        """All that was written is durable when it returns."""
+    def close(self, key: str) -> None:
+        """All that was written of a key is durable when it returns. Other keys may be under way."""
         ...
 
     def resize(self, key: str, size: int) -> None:

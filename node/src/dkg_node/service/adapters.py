@@ -122,15 +122,15 @@ class BodyFiles:
         self._open[key].write(data)
         self._unsynced += len(data)
         if self._unsynced >= SYNC_EVERY:
-            self._sync()
+            _sync(self._open[key])
+            self._unsynced = 0
 
-    def close(self) -> None:
-        """Sync and close all files, and their names."""
-        if self._open:
-            self._sync()
-            for file in self._open.values():
-                file.close()
-            self._open.clear()
+    def close(self, key: str) -> None:
+        """See the port."""
+        file = self._open.pop(key, None)
+        if file is not None:
+            _sync(file)
+            file.close()
             sync_directory(self.directory)
 
     def resize(self, key: str, size: int) -> None:
@@ -157,8 +157,7 @@ class BodyFiles:
     def _path(self, key: str) -> Path:
         return self.directory / f"{key}.bodies"
 
-    def _sync(self) -> None:
-        for file in self._open.values():
-            file.flush()
-            os.fsync(file.fileno())
-        self._unsynced = 0
+
+def _sync(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
