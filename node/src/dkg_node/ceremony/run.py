@@ -175,9 +175,9 @@ def _control(work: Work, party: Party, making: Making, sealed: Sealed) -> Contro
     )
     control = Control(ports, sealed)
     party.epochs.on_remembered = control.remembered
+    control.start()  # first: letters that wait would begin a segment before it is known where this party is silent
     party.mailbox.on("control", control.take)
     party.mailbox.on_boot(lambda role: control.take(role, None))
-    control.start()
     return control
 
 

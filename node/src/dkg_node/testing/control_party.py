@@ -129,9 +129,9 @@ class Party:
         control = self.control = Control(self._ports, self._epochs.decide())
         self._epochs.on_remembered = control.remembered
         self._watch.control(control)
+        control.start()
         self._mailbox.on("control", control.take)
         self._mailbox.on_boot(lambda role: control.take(role, None))
-        control.start()
 
     async def _end(self) -> None:
         self._watch.ended(await self._epochs.ended())
