@@ -11,7 +11,7 @@ import pytest
 
 from dkg_node.algebra.kernel import Contributions, Secret
 from dkg_node.ceremony import letters
-from dkg_node.ceremony.contents import encode_setup
+from dkg_node.ceremony.contents import HASH, encode_setup
 from dkg_node.ceremony.letters import QUESTION_LIMIT, REPLY_LIMIT, Inquire, Reply
 from dkg_node.ceremony.setup import MOST
 from dkg_node.offline.chunk import Batch, Chunk
@@ -99,6 +99,9 @@ def test_one_withheld_message_does_not_cost_a_party_its_ceremony(world: SetupWor
     world.play(everybody)
     assert faults.lost == ["rho", "tell"]
     assert world.opened(*ALL)
+    asked = [letter.body[HASH:] for sender, _, letter in world.post if sender == VICTIM and isinstance(letter, Inquire)]
+    contributors = {question[at + ENTRY - 1] for question in asked for at in range(0, len(question), ENTRY)}
+    assert contributors == {LIAR}, "what it received before it was cut off it has"
 
 
 def test_a_party_cut_off_by_the_certificate_derives_the_same_keys(world: SetupWorld) -> None:
@@ -157,6 +160,18 @@ def test_a_party_that_was_left_behind_helps_the_next(world: SetupWorld) -> None:
     world.play(scene)
     assert len(replies(world, VICTIM, 2)) > 0
     assert world.opened(1, 2, 3)
+
+
+def test_a_party_helps_with_a_setup_that_it_did_not_see_certified(world: SetupWorld) -> None:
+    """Hashes tell whether what it received last is what counts: the name of the contents may be new to it."""
+
+    async def scene(world: SetupWorld) -> None:
+        await everybody(world)
+        world.networks[3].post(2, letters.encode(Inquire(bytes(HASH) + (0b0111).to_bytes(2, "little") + b"\x02")))
+        await asyncio.sleep(20)
+
+    world.play(scene)
+    assert [len(body) for body in replies(world, 2, 3)] == [ANSWER]
 
 
 def test_a_restart_takes_its_own_draws_from_its_disk(world: SetupWorld) -> None:

@@ -25,7 +25,7 @@ from dkg_node.offline.batch import batch_slots
 from dkg_node.protocols.prss import setup_slots
 from dkg_node.protocols.session import Group
 from dkg_node.sealing.development import Context, DevelopmentSealer, make_key_file, read_key_file
-from dkg_node.testing.control_world import mac
+from dkg_node.testing.control_party import mac
 from dkg_node.testing.simnet import Faults, SimNetwork, Wires
 from dkg_node.testing.toy_segments import ToyPace
 from dkg_node.testing.virtual_time import run_virtual
@@ -170,6 +170,7 @@ class SetupWorld:
     unsealed: list[Role] = field(default_factory=list)
     """Who signed the setup before contributions and keys were sealed."""
     _wires: Wires | None = None
+    _pumps: dict[Role, asyncio.Task[None]] = field(default_factory=dict)
     _waiting: dict[tuple[Role, str], asyncio.Event] = field(default_factory=dict)
 
     def play(self, scene: Callable[[SetupWorld], Awaitable[None]]) -> None:
@@ -186,8 +187,8 @@ class SetupWorld:
             async with asyncio.timeout(10_000):
                 await scene(self)
         finally:
-            for control in self.controls.values():
-                control.close()
+            for role in tuple(self.controls):
+                self._stop(role)
         if errors:
             raise ValueError(f"something raised for what a peer did: {errors}")
 
@@ -213,8 +214,8 @@ class SetupWorld:
                 linger=LINGER,
             )
             control = self.controls[role] = Control(ports, home.sealed)
-            network.reader = control.take
             control.start()
+            self._pumps[role] = asyncio.create_task(_pump(network, control))
 
     def crash(self, *roles: Role) -> None:
         """End these boots."""
@@ -222,7 +223,15 @@ class SetupWorld:
             raise ValueError("play a scene first")
         for role in roles:
             self._wires.crash(role)
-            self.controls.pop(role).close()
+            self._stop(role)
+
+    def _stop(self, role: Role) -> None:
+        """End a boot. What its letters raised is raised again."""
+        self.controls.pop(role).close()
+        pump = self._pumps.pop(role)
+        if pump.done():
+            pump.result()
+        pump.cancel()
 
     async def ended(self, *roles: Role) -> None:
         """Until these parties hold the whole chain with its results."""
@@ -297,6 +306,14 @@ class SetupWorld:
         self.events.append((role, event))
         if (role, event) in self._waiting:
             self._waiting.pop((role, event)).set()
+
+
+async def _pump(network: SimNetwork, control: Control) -> None:
+    """Hand out letters for ever."""
+    while True:
+        letter = await network.inbox()
+        control.take(letter.role, letter.payload)
+        await asyncio.sleep(0)
 
 
 @dataclass(frozen=True, slots=True)
