@@ -132,9 +132,9 @@ Made = tuple[dict[Role, Home], dict[Role, Keyset], list[bytes]]
 
 async def catch_up(home: Home, boot: Keyset, contents: list[bytes], peers: OthersBlocks) -> None:
     for segment, body in zip((*KEYS, FILES), contents, strict=True):
-        home.archive.keep(body)
-        seed = boot.seed(sha256(contents[0]).digest())
+        seed = b"" if segment.key is not None else boot.seed(sha256(contents[0]).digest())
         await boot.adopt(segment, body, seed, cast("Peers", peers))
+        home.archive.keep(body)
         boot.made(body)
 
 

@@ -57,6 +57,13 @@ def test_a_party_killed_in_the_middle_of_a_slot_comes_back_and_finishes(tmp_path
     assert record.self_check is True
 
 
+def test_a_party_that_is_back_when_all_is_over_gets_every_public_key_from_the_others(tmp_path: Path) -> None:
+    """Its peers open all keys without it; the judge asks every finisher for all key files."""
+    record = chaos(tmp_path, Fault("restart", 2, step("online", "open"), "before", 10.0))
+    assert record.problems == ()
+    assert record.finished == (1, 2, 3, 4)
+
+
 @pytest.mark.long
 def test_with_two_parties_away_the_others_wait_naming_them_and_finish_when_one_is_back(tmp_path: Path) -> None:
     place = step("batch noise", "votes.1")

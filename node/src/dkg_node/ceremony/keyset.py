@@ -168,7 +168,7 @@ class Keyset:
     # --- adoption
 
     async def adopt(self, segment: Segment, body: bytes, seed: bytes, peers: Peers) -> None:
-        """Get what these contents name: bodies from peers, files from the bodies of all keys under ``seed``.
+        """Get what these contents name: bodies from peers; files from the bodies of all keys, under ``seed``.
 
         ProtocolError when n-t parties certified what this build can't read, or other files than it makes.
         """

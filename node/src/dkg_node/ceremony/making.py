@@ -166,7 +166,8 @@ class Making:
         if segment.batch is not None:
             self._made[digest] = await self._again(certificate, chain, contents, peers)
         elif segment.kind != "setup":
-            await self._keyset.adopt(segment, contents, self._seed_of(chain), peers)
+            seed = b"" if segment.key is not None else self._seed_of(chain)
+            await self._keyset.adopt(segment, contents, seed, peers)
             if segment.kind == "assembly" and not self._party.sealer.has(SHARE):
                 self._share = self._share_of(chain)
         else:
