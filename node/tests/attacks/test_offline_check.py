@@ -96,7 +96,7 @@ class NearestCodeword(Liars):
         return wire([RING.add(value, vanishing(sender, zeros)) for value in elements(content)])
 
 
-@pytest.mark.parametrize("group", GROUPS, ids=str)
+@pytest.mark.parametrize("group", [*GROUPS, Group(13, 4)], ids=str)
 def test_colluders_on_the_nearest_wrong_codeword_are_refused_not_corrected(group: Group) -> None:
     adversary = NearestCodeword("W", *range(1, group.t + 1))
     run = simulate_batch(group, BATCH, adversary)
@@ -161,7 +161,7 @@ class CoveringUp(Liars):
         return super().send(move)
 
 
-@pytest.mark.parametrize("group", GROUPS, ids=str)
+@pytest.mark.parametrize("group", [*GROUPS, Group(13, 4)], ids=str)
 def test_a_king_and_colluders_who_fit_their_shares_to_the_honest_ones_are_refused(group: Group) -> None:
     adversary = CoveringUp("W", *range(1, group.t + 1))
     result = judged(group, simulate_batch(group, BATCH, adversary), adversary.corrupt)
