@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from dkg_node.ceremony.chain import Certificate, Chain, results
 from dkg_node.ceremony.letters import Inquire, Want
+from dkg_node.errors import SealingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -41,6 +42,8 @@ class Adoption:
         self._send, self._patience = send, patience
         self._task: asyncio.Task[None] | None = None
         self._chain: Chain = ()
+        self._now: Certificate | None = None
+        """What is being adopted."""
         self._wanted: dict[bytes, asyncio.Future[bytes]] = {}
         self._inquiry: _Inquiry | None = None
         self._quick: Role = me
@@ -54,15 +57,26 @@ class Adoption:
         return bool(self._wanted)
 
     def complete(self, chain: Chain, then: Callable[[Exception | None], None]) -> bool:
-        """Whether all results of a chain are held; if not, get them and call ``then`` (with the error, if any)."""
-        if all(map(self._program.holds, results(chain))):
-            return True
-        if self._task is None or self._chain != chain:
+        """Whether all results of a chain are held; if not, get them and call ``then`` (with the error, if any).
+
+        What is under way goes on when the chain grows: who is slower than the others must not begin anew with each of
+        their certificates.
+        """
+        self._chain = chain
+        if self._lacking() is None:
             self.stop()
-            self._chain = chain
-            self._task = asyncio.get_running_loop().create_task(self._adopt_all(chain))
+            return True
+        if self._now is not None and all(self._now.core != certificate.core for certificate in chain):
+            self.stop()
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._adopt_all())
             self._task.add_done_callback(lambda task: self._ended(task, then))
         return False
+
+    def _lacking(self) -> Certificate | None:
+        """The first certificate whose results are not held."""
+        lacking = (certificate for certificate in results(self._chain) if not self._program.holds(certificate))
+        return next(lacking, None)
 
     def take(self, role: Role, digest: bytes, body: bytes) -> None:
         """Contents came; those nobody asked for are dropped."""
@@ -81,7 +95,7 @@ class Adoption:
         """End."""
         if self._task is not None:
             self._task.cancel()
-            self._task = None
+            self._task = self._now = None
 
     def _ended(self, task: asyncio.Task[None], then: Callable[[Exception | None], None]) -> None:
         if self._task is task:
@@ -89,12 +103,14 @@ class Adoption:
             error = task.exception() if not task.cancelled() else None
             then(error if isinstance(error, Exception) else None)
 
-    async def _adopt_all(self, chain: Chain) -> None:
-        for certificate in results(chain):
+    async def _adopt_all(self) -> None:
+        while (certificate := self._lacking()) is not None:
+            self._now = certificate
+            peers = _Peers(self, self._around(certificate))
+            contents = await peers.fetch(certificate.core.contents)
+            await self._program.adopt(certificate, self._chain, contents, peers)
             if not self._program.holds(certificate):
-                peers = _Peers(self, self._around(certificate))
-                contents = await peers.fetch(certificate.core.contents)
-                await self._program.adopt(certificate, chain, contents, peers)
+                raise SealingError("results that were adopted are not there: check the disk")
 
     def _around(self, certificate: Certificate) -> list[Role]:
         """The signers in a circle from this party on: they hold what the certificate names."""

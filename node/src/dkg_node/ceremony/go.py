@@ -9,8 +9,9 @@ Deviations from the text of 01 section 2, both about parties that are Absent and
   start. Who is readmitted follows from t+1 outputs of one Broadcast, so it stays the same at all honest parties.
 - ``go`` waits for Absent parties that are on their way, one roundTimeout at most. Without that a party whose messages
   take longer than everybody else's never has its ``ready(s)`` there in time, and is Absent to the end. On its way is
-  who said ``ready`` while it was Absent or since it booted anew; who was waited for in vain is waited for again only
-  after it has said a later ``ready``. So a liar can cost a roundTimeout a segment, as it can in any slot.
+  who said ``ready`` or ``go`` while Absent or since it booted anew (``go`` alone: it follows, but has not got all
+  results yet); who was waited for in vain is waited for again only after it has spoken of a later position. So a liar
+  can cost a roundTimeout a segment, as it can in any slot.
 """
 
 from __future__ import annotations
@@ -142,7 +143,7 @@ class GoExchange:
         self._ports, self._later = ports, later
         self.book = Book(ports.group, ports.me)
         self._back: dict[Role, Position] = {}
-        """The last ``ready`` of parties that were Absent then, or had booted anew."""
+        """The last position that parties spoke of which were Absent then, or had booted anew."""
         self._vain: dict[Role, Position] = {}
         """The same when they were waited for in vain."""
         self._booted: set[Role] = set()
@@ -158,17 +159,17 @@ class GoExchange:
         What is known already, or over, is dropped before its signature is looked at.
         """
         position = statement.position
-        entry = self.book.entry(position)
-        if position in stand.window:
-            known = entry.ready if statement.kind == "ready" else entry.go
-            if role not in known and self._holds(role, statement):
-                self.book.note(role, statement, self._ports.network.now())
-                self._note_return(role, statement, stand)
-            return True
-        if position < stand.position or position.era < stand.era:
-            comes = statement.kind == "ready" and position.era == stand.era and position > self._back_of(role)
-            if comes and role in stand.state_at(stand.position).absent and self._holds(role, statement):
-                self._note_return(role, statement, stand)
+        inside = position in stand.window
+        over = position.era < stand.era or position < stand.position
+        if inside or over:
+            entry = self.book.entry(position)
+            fresh = inside and role not in (entry.ready if statement.kind == "ready" else entry.go)
+            news = self._is_news(role, position, stand)
+            if (fresh or news) and statement.holds(self._ports.identity, self._ports.sid, role):
+                if fresh:
+                    self.book.note(role, statement, self._ports.network.now())
+                if news:
+                    self._back[role] = position
             return True
         if role in self._refused:
             return True
@@ -216,11 +217,7 @@ class GoExchange:
     def _back_of(self, role: Role) -> Position:
         return self._back.get(role, START)
 
-    def _note_return(self, role: Role, statement: Statement, stand: Stand) -> None:
+    def _is_news(self, role: Role, position: Position, stand: Stand) -> bool:
+        """Whether it shows that a party that was away is on its way back."""
         away = role in self._booted or role in stand.state_at(stand.position).absent
-        position = statement.position
-        if away and statement.kind == "ready" and position.era == stand.era and position > self._back_of(role):
-            self._back[role] = position
-
-    def _holds(self, role: Role, statement: Statement) -> bool:
-        return statement.holds(self._ports.identity, self._ports.sid, role)
+        return away and position.era == stand.era and position > self._back_of(role)
