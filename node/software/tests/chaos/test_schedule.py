@@ -74,6 +74,13 @@ def test_what_is_cut_is_never_cut_between_two_parties_without_a_fault(t: int, se
     assert all(fault.party not in fault.peers for fault in drawn.faults)
 
 
+@given(sizes, seeds, runs)
+def test_faults_stand_in_the_order_in_which_a_run_comes_to_them(t: int, seed: str, run: int) -> None:
+    """Else a party is stopped at a step for ever, while the one that would let it go on waits for a later step."""
+    places = [STEPS[t].index(fault.step) for fault in schedule(t, seed, run).faults if fault.step is not None]
+    assert places == sorted(places)
+
+
 def test_two_hundred_runs_reach_every_kind_and_every_phase() -> None:
     drawn = [fault for run in range(200) for fault in schedule(1, "1", run).faults]
     assert {fault.kind for fault in drawn} == set(KINDS)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from dkg_node_software.adversaries import KINDS as LIARS
 from dkg_node_software.adversaries import base_name
-from dkg_node_software.chaos.trap import CLOSE, OPEN
+from dkg_node_software.chaos.trap import CLOSE, MOMENTS, OPEN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,7 +88,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """All faults of a run; those of one party happen one after another."""
+    """All faults of a run, in the order of their steps; those of one party are done one after another."""
 
     faults: tuple[Fault, ...]
     lost: bool
@@ -140,6 +140,8 @@ def draw(seed: str, run: int, group: Group, steps: Sequence[Step], kinds: Sequen
     mild = [kind for kind in kinds if kind in HARMLESS]
     if mild and rng.random() < HARMLESS_SHARE:
         faults.append(_fault(rng, group, rng.choice(mild), rng.choice(list(group.roles)), steps))
+    places = {step: place for place, step in enumerate(steps)}
+    faults.sort(key=lambda fault: (-1 if fault.step is None else places[fault.step], MOMENTS.index(fault.moment)))
     return Schedule(tuple(faults), lost)
 
 
