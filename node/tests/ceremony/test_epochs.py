@@ -12,6 +12,7 @@ import pytest
 from dkg_node.algebra.encoding import enc
 from dkg_node.ceremony.chain import NO_PROOF, Certificate, Chain, Core, EraProof, Position
 from dkg_node.ceremony.epochs import (
+    BATCH,
     GAP,
     PURPOSE,
     Asking,
@@ -192,15 +193,43 @@ def test_only_newer_statements_signed_by_the_party_itself_are_remembered() -> No
     play(scene)
 
 
-def test_a_peer_that_sends_statements_without_end_makes_few_writes() -> None:
+def test_a_peer_that_sends_statements_without_end_makes_few_writes_and_holds_up_nobody() -> None:
     async def scene(stage: Stage) -> None:
         town = Town(stage)
         town.boot(2)
         for epoch in range(1, 400):
             town.tell(1, 2, "epoch", town.statement(1, 1, epoch).encode())
+            await asyncio.sleep(GAP / 40)
         await settle()
         assert town.safes[2].peers[1].stamp.place.epoch == 399
-        assert town.safes[2].writes <= 2
+        assert town.safes[2].writes <= 13
+        town.tell(1, 2, "epoch", town.statement(1, 1, 400).encode())
+        await asyncio.sleep(2 * BATCH)
+        town.tell(1, 2, "epoch", town.statement(1, 1, 401).encode())
+        town.tell(3, 2, "epoch", town.statement(3, 1, 1).encode())
+        await asyncio.sleep(2 * BATCH)
+        assert town.safes[2].peers[3].stamp.place.epoch == 1
+        assert town.safes[2].peers[1].stamp.place.epoch == 400, "that of the busy one waits"
+
+    play(scene)
+
+
+def test_a_statement_that_was_sealed_before_a_crash_is_acknowledged_when_it_comes_again() -> None:
+    async def scene(stage: Stage) -> None:
+        town = Town(stage)
+        for role in (1, 2, 3):
+            town.boot(role)
+        town.epochs[3].close()
+        town.epochs[1].keep(NO_PROOF, ())
+        town.safes[3].peers = {1: town.epochs[1]._own}  # type: ignore[dict-item]
+        await asyncio.sleep(0)
+        town.boot(3)
+        await settle()
+        writes = town.safes[3].writes
+        town.epochs[1]._peer_booted(3)
+        await settle()
+        assert town.epochs[1].remembered()
+        assert town.safes[3].writes == writes
 
     play(scene)
 
@@ -434,3 +463,44 @@ def test_a_peer_that_lost_its_disk_is_told_again() -> None:
         assert town.safes[2].peers[1] == town.safes[3].peers[1]
 
     scene_of(body)
+
+
+def test_of_two_live_copies_the_older_learns_of_the_newer_when_it_seals() -> None:
+    async def body(town: Town) -> None:
+        first, box = town.epochs[1], town.stage.mailboxes[1]
+        second = town.boot(1)
+        second.ask()
+        await settle()
+        assert second.decide().how == "restart"
+        await settle()
+        box.on("epoch", first.take)  # the streams still lead to the first one
+        first.keep(NO_PROOF, chain_of(2))
+        assert isinstance(await first.ended(), Superseded)
+        assert not first.remembered(), "it never says ready again"
+        assert not second._troubled.is_set()
+
+    scene_of(body)
+
+
+def test_a_party_that_knows_it_lost_its_disk_is_not_ended_by_late_answers() -> None:
+    async def body(town: Town) -> None:
+        late = town.safes[2].peers[1]
+        town.safes[1] = MemorySafe()
+        assert await again(town) == "lost disk"
+        town.epochs[1].spoke()
+        town.tell(2, 1, "newest", late.encode())
+        await settle()
+        assert not town.epochs[1]._troubled.is_set()
+
+    scene_of(body)
+
+
+def test_what_a_peer_once_admitted_it_can_not_take_back() -> None:
+    boot = asking()
+    boot.hear(2, HELD)
+    boot.hear(2, None)
+    boot.hear(2, EpochStatement(Stamp(Place(3, 7), bytes(32)), bytes(64)))
+    assert boot.heard() == [HELD]
+    boot.hear(3, None)
+    boot.hear(3, HELD)
+    assert boot.heard() == [HELD, HELD]

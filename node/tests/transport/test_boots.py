@@ -58,8 +58,7 @@ def test_a_copy_with_the_same_certificate_is_refused_and_cuts_no_stream_of_the_n
             while second.connected() != {1, 2, 3}:
                 await second.status_change()
             assert isinstance(await first.ended(), Superseded)
-            for peer in (1, 2, 3):
-                await until(first, lambda peer=peer: "older start" in first.status()[peer].reason)
+            await until(first, lambda: all("older start" in status.reason for status in first.status().values()))
             assert second.connected() == {1, 2, 3}
             for peer in (1, 2, 3):
                 assert 4 in world.networks[peer].connected(), "a refused copy is no reason to call the party away"
