@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dkg_api.terms import parse_terms
 from dkg_node.ceremony.transcript import Transcript
@@ -19,9 +21,15 @@ from dkg_node.offline.record import decode_fault, encode_fault
 from dkg_node.service import dkgctl
 from dkg_node.service.command import run_command
 from dkg_node.service.editions import Edition, dispatch
+from dkg_node.service.fault_records import entries_of, openings_of
 from dkg_node.testing.lying_outputs import PHASE, FixedClock, certificate_of, signed_terms, write_output
 
 NEGATIVE, USAGE = 1, 2
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 1 << 40) | st.text(max_size=8) | st.just("00ff"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=6,
+)
 Capture = pytest.CaptureFixture[str]
 Change = Callable[[dict[str, Any]], None]
 
@@ -172,6 +180,33 @@ def test_an_honest_ceremony_has_no_record_and_that_is_good(out: Path, capsys: Ca
     (out / "certificate.json").unlink()
     assert verify([str(out), "--faults", "--enrolments", str(out / "enrolments.json")]) == 0
     assert "0 fault records in 4 transcripts; convicted: nobody" in capsys.readouterr().out
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    said=st.dictionaries(st.sampled_from(["event", "record", "convicted", "x"]), JSON),
+    raw=st.binary(max_size=40),
+)
+def test_a_transcript_of_any_lines_is_read_without_a_surprise(
+    tmp_path_factory: pytest.TempPathFactory, said: dict[str, Any], raw: bytes
+) -> None:
+    """A liar hands out what it likes: each line that tells of a fault is one entry, all else is none."""
+    path = tmp_path_factory.mktemp("t") / "1.jsonl"
+    lines = [json.dumps(said), json.dumps({**said, "event": "fault"}), json.dumps([said])]
+    path.write_bytes("\n".join(lines).encode() + b"\n" + raw.replace(b"\n", b""))
+    found = list(entries_of(path))
+    assert len(found) == 1 + (said.get("event") == "fault")
+    assert openings_of([path]) == frozenset()
+
+
+@pytest.mark.parametrize("name", ["0", "16", "1" * 5000, "\u0661", "-1", "one", ""], ids=lambda name: name[:4])
+def test_a_line_that_names_no_party_is_refused(out: Path, name: str, capsys: Capture) -> None:
+    def rename(entry: dict[str, Any]) -> None:
+        entry["convicted"] = {name: "king"}
+
+    rewrite(transcripts(out)[2], rename)
+    assert verify([str(out), "--faults"]) == NEGATIVE
+    assert "the line names other parties than its record" in capsys.readouterr().err
 
 
 def test_a_report_that_refers_to_evidence_nobody_has_is_refused(out: Path, capsys: Capture) -> None:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 Named = tuple[int, str]
 """(party, kind of conviction)."""
 EVENT = "fault"
+MOST_PARTIES = 15
+"""Points of the exceptional set but 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ class Entry:
     record: bytes | None
     """None: the line has none."""
     convicted: frozenset[int]
-    """Parties that the line itself calls convicted."""
+    """Parties that the line itself calls convicted; 0 for what is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,8 @@ def _record(value: dict[str, Any]) -> bytes | None:
 
 def _convicted(value: dict[str, Any]) -> frozenset[int]:
     said = value.get("convicted")
-    return frozenset(int(party) for party in said if party.isdecimal()) if isinstance(said, dict) else frozenset()
+    roles = {str(role): role for role in range(1, MOST_PARTIES + 1)}
+    return frozenset(roles.get(party, 0) for party in said) if isinstance(said, dict) else frozenset()
 
 
 def judged_transcripts(court: Court, paths: Iterable[Path]) -> tuple[Judged, ...]:
