@@ -6,12 +6,23 @@ certificate a position, no word spoken twice, nobody honest named, and online on
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
+from functools import partial
+
 import pytest
 
+from dkg_node.ceremony.book import Statement
+from dkg_node.ceremony.chain import GO_PURPOSE, Position, go_bytes
+from dkg_node.ceremony.letters import Say, encode
 from dkg_node.protocols.session import Group
+from dkg_node.testing.control_faults import Aim
 from dkg_node.testing.control_mutants import first_failure
+from dkg_node.testing.control_party import Crash
 from dkg_node.testing.control_runs import draw_plan
-from dkg_node.testing.control_world import Crash, Plan, World
+from dkg_node.testing.control_world import Plan, World
+from dkg_node.testing.simnet import Weather
+from dkg_node.testing.toy_segments import Shape
 
 SMALL = Group(4, 1)
 LARGE = Group(7, 2)
@@ -23,15 +34,15 @@ def run(plan: Plan) -> World:
     return world
 
 
-@pytest.mark.parametrize("block", range(10))
+@pytest.mark.parametrize("block", range(6))
 def test_four_parties_end_alike_whatever_one_of_them_does_and_whoever_crashes(block: int) -> None:
     for seed in range(30 * block, 30 * block + 30):
         assert World(draw_plan(SMALL, seed)).run() == [], f"seed {seed}"
 
 
-@pytest.mark.parametrize("block", range(5))
+@pytest.mark.parametrize("block", range(3))
 def test_seven_parties_end_alike_whatever_two_of_them_do_and_whoever_crashes(block: int) -> None:
-    for seed in range(6 * block, 6 * block + 6):
+    for seed in range(5 * block, 5 * block + 5):
         assert World(draw_plan(LARGE, seed)).run() == [], f"seed {seed}"
 
 
@@ -66,10 +77,10 @@ def test_a_broken_rule_is_noticed(name: str, seeds: range) -> None:
 def test_nobody_waits_twice_for_a_silent_party() -> None:
     world = run(Plan(SMALL, 1, frozenset({2}), "silent"))
     assert world.eras == 0
-    certified = {role: world.ends[role][0].core.state.absent for role in world.honest}
-    assert set(certified.values()) == {frozenset({2})}
-    ends = [entry[0] for entry in world.log if entry[2] == "done" and entry[1] != 2]
-    assert max(ends) < 60.0, "virtual time: one startGrace and one segment's slots are waited for, not all five's"
+    away = {role: world.ends[role][0].core.state.absent for role in world.honest}
+    assert set(away.values()) == {frozenset({2})}
+    certified = [when for when, role, event, _ in world.log if event == "certificate" and role != 2]
+    assert certified[-1] - certified[0] < 44.0, "virtual seconds: after setup no slot's end is waited for"
 
 
 def test_a_party_that_crashed_is_absent_and_then_readmitted() -> None:
@@ -106,3 +117,76 @@ def test_a_provable_lie_makes_its_sender_corrupt_for_good_and_nobody_else() -> N
             if named:
                 return
     pytest.fail("no seed has a provable lie")
+
+
+def aimed(plan: Plan, segment: int, *, first: int = -1, last: int = -1) -> World:
+    """Colluders withhold their messages of these slots of a segment (-1: its last) from party 1, and answer it not."""
+    world = World(plan)
+    ends = {number: plan.shape.last_slot(number, plan.group.t) for number in range(len(plan.shape.stages))}
+    world.faults.aim = Aim(frozenset({1}), frozenset({segment}), first, last, ends, unhelpful=True, until=99)
+    return world
+
+
+def test_a_party_without_one_last_message_of_setup_has_the_same_keys_as_all() -> None:
+    world = aimed(Plan(SMALL, 3, frozenset({4}), "mute"), 0)
+    assert world.run() == []
+    assert world.judge.missing() == 0
+    assert world.eras == 0
+
+
+@pytest.mark.parametrize("first", range(3))
+def test_colluders_that_leave_one_party_behind_take_it_out_of_no_check(first: int) -> None:
+    world = aimed(Plan(LARGE, 3, frozenset({2, 3}), "mute", shape=Shape(batches=3)), 3, first=first, last=99)
+    assert world.run() == []
+    assert world.judge.missing() == 0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_far_party_that_restarted_is_soon_back(seed: int) -> None:
+    weather = Weather(frozenset({1}), overtaking=seed > 0)
+    world = run(Plan(SMALL, seed, crashes=[Crash(22.0, 1, 2.0)], shape=Shape(batches=10), weather=weather))
+    away = [1 in certificate.core.state.absent for certificate in world.ends[2]]
+    assert any(away)
+    assert not away[-1]
+
+
+def test_letters_about_far_positions_cost_the_same_however_many_there_are() -> None:
+    world = World(Plan(SMALL, 1, frozenset({4}), "honest"))
+    steps: list[int] = []
+
+    def feed() -> None:
+        for number in range(2000):
+            position = Position(1000 + number, 0)
+            signature = world.signer(4, GO_PURPOSE, go_bytes(bytes(32), "ready", position))
+            letter = encode(Say(Statement("ready", position, signature)))
+            steps.append(calls(partial(world.controls[1].take, 4, letter)))
+
+    world.later.append((4.0, feed))
+    assert world.run() == []
+    assert max(steps[-100:]) <= max(steps[100:200])
+    assert len(steps) == 2000
+
+
+def calls(work: Callable[[], None]) -> int:
+    """How many functions a piece of work calls: a measure of its cost that is the same on every machine."""
+    count = 0
+
+    def heard(*_: object) -> None:
+        nonlocal count
+        count += 1
+
+    sys.setprofile(heard)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+@pytest.mark.parametrize("when", [1.5, 4.0, 9.0, 14.0])
+@pytest.mark.parametrize("back", [0, 1, 2])
+def test_a_party_with_an_old_copy_or_no_disk_speaks_nowhere_twice_though_a_liar_denies_it(
+    when: float, back: int
+) -> None:
+    crash = Crash(when, 3, 1.0, wiped=back == 0, rolled_back=back)
+    run(Plan(SMALL, 5, frozenset({4}), "wrong", crashes=[crash]))

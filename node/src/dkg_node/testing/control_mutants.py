@@ -6,23 +6,27 @@ run goes wrong and how. A rule that can be broken unnoticed is not tested.
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
-from dkg_node.ceremony import segment
+from dkg_node.ceremony import control, epochs, segment
 from dkg_node.ceremony.book import Book
-from dkg_node.ceremony.chain import Position, results
+from dkg_node.ceremony.chain import NO_PROOF, Position, last, results
 from dkg_node.ceremony.control import Control
 from dkg_node.ceremony.evidence import Evidence
+from dkg_node.ceremony.go import GoExchange, Stand
 from dkg_node.ceremony.program import Sealed
+from dkg_node.ceremony.silence import Silence
 from dkg_node.protocols import broadcast
 from dkg_node.protocols.session import Group, Session
 from dkg_node.testing.control_party import Memory
 from dkg_node.testing.control_runs import draw_plan
 from dkg_node.testing.control_world import World
-from dkg_node.testing.toy_segments import ToyPace
+from dkg_node.testing.toy_segments import ToyPace, ToyProgram
 from dkg_node.transport.mailbox import Mailbox
 
 if TYPE_CHECKING:
@@ -66,13 +70,12 @@ def _longest_chain() -> AbstractContextManager[object]:
 
 def _speaks_after_restart() -> AbstractContextManager[object]:
     """A restarted party speaks at once."""
-    honest = Control._begin  # noqa: SLF001 - a mutant reaches inside
 
-    def begin(self: Control, position: Position) -> None:
-        self._silence.barred, self._silence.blind = None, False
-        honest(self, position)
+    def at(self: Silence, position: Position, state: Any) -> bool:  # noqa: ARG001 - as the honest one
+        self.asking = False
+        return self._ports.me in state.absent | state.corrupt
 
-    return patch.object(Control, "_begin", begin)
+    return patch.object(Silence, "at", at)
 
 
 def _certificate_of_fewer() -> AbstractContextManager[object]:
@@ -97,9 +100,10 @@ def _certificate_of_fewer() -> AbstractContextManager[object]:
 
 def _unsealed_chain() -> AbstractContextManager[object]:
     """Nothing of eras and certificates survives a restart."""
+    honest = Memory.keep
 
-    def keep(self: Memory, *_: object) -> None:
-        self.sealed = Sealed(how="restart")
+    def keep(self: Memory, place: Any, proof: Any, chain: Any, *, blind: bool) -> bytes:  # noqa: ARG001 - see Memory
+        return honest(self, place, NO_PROOF, (), blind=blind)
 
     return patch.object(Memory, "keep", keep)
 
@@ -163,6 +167,103 @@ def _names_the_absent() -> AbstractContextManager[object]:
     return patch.object(segment, "state_after", state_after)
 
 
+def _no_answer_about_setup() -> AbstractContextManager[object]:
+    """Nobody says which contributions counted: who missed the end of setup has no keys."""
+    return patch.object(ToyProgram, "reply", lambda *_: None)
+
+
+def _listens_to_everything() -> AbstractContextManager[object]:
+    """Statements and signatures about any position are kept."""
+    honest: Any = Stand.window
+
+    class Everything(tuple[Position, ...]):
+        __slots__ = ()
+
+        def __contains__(self, position: object) -> bool:
+            return True
+
+    return patch.object(Stand, "window", property(lambda self: Everything(honest.fget(self))))
+
+
+def _whole_chain_of_an_older_era_is_refused() -> AbstractContextManager[object]:
+    """All certificates of an era before the running one do not end a party."""
+    honest = Stand.replaced_by
+
+    def replaced_by(self: Stand, chain: Any) -> bool:
+        return honest(self, chain) and last(chain).era == self.era
+
+    return patch.object(Stand, "replaced_by", replaced_by)
+
+
+def _starts_without_results() -> AbstractContextManager[object]:
+    """A segment starts though the results that its chain names are not held."""
+
+    async def catch_up(*_: object) -> None:
+        pass
+
+    return patch.object(segment, "catch_up", catch_up)
+
+
+def _nobody_waits_for_who_comes_back() -> AbstractContextManager[object]:
+    """``go`` waits for no Absent party, though it said that it is coming."""
+    return patch.object(GoExchange, "_coming", lambda *_: set())
+
+
+def _lists_as_at_the_start() -> AbstractContextManager[object]:
+    """A body lists the Absent parties whose ``ready`` was there at its sender's start."""
+    return patch.object(control, "Returning", lambda book, position, absent: absent & book.entry(position).ready)
+
+
+def _empty_disk_is_fresh() -> AbstractContextManager[object]:
+    """Who finds nothing on its disk begins as if it had never spoken."""
+    honest = epochs.judged
+
+    def judged(kept: Any, heard: Any) -> Any:
+        return Sealed() if kept is None else honest(kept, heard)
+
+    return patch.object(epochs, "judged", judged)
+
+
+def _old_copy_is_good() -> AbstractContextManager[object]:
+    """Who finds an old copy of what it had sealed goes on from it."""
+    honest = epochs.judged
+
+    def judged(kept: Any, heard: Any) -> Any:
+        return honest(kept, () if kept is not None else heard)
+
+    return patch.object(epochs, "judged", judged)
+
+
+def _quorum_of_answers() -> AbstractContextManager[object]:
+    """A boot goes on with the first n-t answers."""
+
+    def enough(self: epochs.Asking, *_: object, **__: object) -> bool:
+        return len(self.answers.keys() | {self.me}) >= self.group.quorum
+
+    return patch.object(epochs.Asking, "enough", enough)
+
+
+def _ready_before_it_counts() -> AbstractContextManager[object]:
+    """A party goes on before a quorum knows how new its sealed state is."""
+    return patch.object(epochs.Epochs, "remembered", lambda _self: True)
+
+
+def _hands_out_letters_before_the_start() -> AbstractContextManager[object]:
+    """Letters that waited are read before it is known where the party is silent."""
+    honest = Control.start
+
+    def start(self: Control) -> None:
+        begin, late = self._silence.begin, asyncio.get_running_loop().call_later
+
+        def put_off(_: Silence, position: Position, *, blind: bool) -> None:
+            late(0.5, partial(begin, position, blind=blind))
+
+        with patch.object(Silence, "begin", put_off):
+            honest(self)
+
+    return patch.object(Control, "start", start)
+
+
 MUTANTS: dict[str, Callable[[], AbstractContextManager[object]]] = {
     "relative deadlines": _relative_deadlines,
     "resume takes the oldest chain": _oldest_chain,
@@ -177,6 +278,17 @@ MUTANTS: dict[str, Callable[[], AbstractContextManager[object]]] = {
     "no relays": _no_relay,
     "certificates are not shown": _silent_about_certificates,
     "the silent are called Corrupt": _names_the_absent,
+    "nobody answers about setup": _no_answer_about_setup,
+    "listens to far positions": _listens_to_everything,
+    "a whole chain of an older era is refused": _whole_chain_of_an_older_era_is_refused,
+    "starts without results": _starts_without_results,
+    "nobody waits for who comes back": _nobody_waits_for_who_comes_back,
+    "lists who was ready at the start": _lists_as_at_the_start,
+    "an empty disk is fresh": _empty_disk_is_fresh,
+    "an old copy is good": _old_copy_is_good,
+    "n-t answers are enough for a boot": _quorum_of_answers,
+    "ready before it is remembered": _ready_before_it_counts,
+    "letters are read before the start": _hands_out_letters_before_the_start,
 }
 
 

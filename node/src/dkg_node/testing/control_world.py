@@ -19,13 +19,15 @@ from dkg_node.testing.toy_segments import Shape, ToyPace, ToyProgram
 from dkg_node.testing.virtual_time import run_virtual
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from dkg_node.ceremony.chain import Chain
     from dkg_node.ceremony.control import Control
     from dkg_node.ceremony.program import Vault
     from dkg_node.protocols.session import Group, Role
 
+POSITIONS = 8
+"""Most that a party remembers statements about."""
 CRASH_POINTS = frozenset({"start", "certificate", "era", "quorum lost", "no certificate", "signed"})
 
 
@@ -69,7 +71,9 @@ class World:
         self._crashes_left = plan.event_crashes
         faults = Colluders(plan.faulty, plan.behaviour, plan.seed, self.group, self.signer, plan.shape)
         faults.spoke = self.spoke
-        self._faults = faults
+        self.faults = faults
+        self.later: list[tuple[float, Callable[[], None]]] = []
+        """What a test has happen at a moment."""
         self._rolled: set[Position] = set()
         self.wires = Wires(plan.group, self.random, faults, plan.cut, plan.weather)
         self._over: asyncio.Event
@@ -89,6 +93,8 @@ class World:
         loop.set_exception_handler(lambda _, context: self.bad.append(("ERROR", repr(context.get("exception")))))
         for role in self.group.roles:
             loop.call_at(self.random.uniform(0, 0.5), self._boot, role)
+        for when, call in self.later:
+            loop.call_at(when, call)
         for crash in self.plan.crashes:
             loop.call_at(crash.when, self._crash, crash)
         try:
@@ -156,13 +162,13 @@ class World:
         self._note(role, event, position)
         self.eras = max(self.eras, position.era)
         if event == "certificate":
-            self._faults.certified.add(position)
+            self.faults.certified.add(position)
         if role in self.plan.faulty:
             return
         now = asyncio.get_running_loop().time()
         if event == "certificate":
             self.judge.certificate(control.chain[-1].core, now)
-            self._faults.absent = control.chain[-1].core.state.absent
+            self.faults.absent = control.chain[-1].core.state.absent
         if event == "era" and len(control.proof.signatures) < self.group.quorum:
             self.bad.append(("UNPROVEN ERA", role, position))
         if event == "start" and control.running is not None:
@@ -170,6 +176,7 @@ class World:
             if self.plan.shape.is_online(position) and not control.running.silent:
                 self.judge.online(self.plan.shape.online_input(control.chain))
             self._roll(position, now)
+            self._weigh(role, control)
         self._crash_at_event(role, event, now)
 
     def _crash_at_event(self, role: Role, event: str, now: float) -> None:
@@ -179,6 +186,12 @@ class World:
             when = now + self.random.choice((0, 0, 0.01, 0.5, 1, 5))
             down = self.random.choice((0.05, 0.5, 3, 12, 30))
             asyncio.get_running_loop().call_at(when, self._crash, Crash(when, role, down))
+
+    def _weigh(self, role: Role, control: Control) -> None:
+        """What peers can make a party remember is bounded: a few positions, a core a party in each."""
+        entries, cores = len(control._go.book.entries), len(control._evidence._signatures)  # noqa: SLF001 - weighs it
+        if entries > POSITIONS or cores > POSITIONS * self.group.n:
+            self.bad.append(("TOO MUCH REMEMBERED", role, entries, cores))
 
     def _roll(self, position: Position, now: float) -> None:
         """The next honest party in turn goes down in a segment that has just begun."""
