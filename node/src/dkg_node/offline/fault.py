@@ -20,9 +20,8 @@ from dkg_node.offline.slots import keys_limit, showing_limit
 from dkg_node.protocols.broadcast import broadcast
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from dkg_node.offline.king import Post
     from dkg_node.offline.work import Desk, Work
     from dkg_node.protocols.broadcast import Signed
     from dkg_node.protocols.session import Role, Session
@@ -136,13 +135,13 @@ async def reveal(session: Session, work: Work) -> tuple[dict[int, bytes], frozen
 
 
 async def recompute(session: Session, work: Work, charge: Charge, keys: Mapping[int, bytes]) -> Truth:
-    """What everybody did, by the revealed keys. A child a chunk: the party stays alive to its network meanwhile."""
+    """What everybody did, by the revealed keys. A child a step: the party stays alive to its network meanwhile."""
     again = Recomputation((session.group, work.batch), charge, keys, lambda digest: work.held(session, digest))
 
-    async def one(_: Session, post: Post, digest: bytes) -> None:
-        again.take(post, digest)
+    async def one(_: Session, step: Callable[[], None]) -> None:
+        step()
 
-    await session.parallel([partial(one, post=post, digest=digest) for post, digest in charge.opened], 1)
+    await session.parallel([partial(one, step=step) for step in again.steps()], 1)
     truth = again.truth()
     if truth is None:
         raise OpeningLost(f"batch {work.batch.index}: a V of the failed list is lost or damaged; check the disk")

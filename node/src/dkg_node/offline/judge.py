@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from dkg_node.algebra import merkle
@@ -31,7 +32,7 @@ from dkg_node.offline.values import draw, to_open
 from dkg_node.sharing.sets import contains, sets_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from dkg_node.offline.chunk import Batch, Chunk
     from dkg_node.offline.evidence import Charge
@@ -100,14 +101,32 @@ class Recomputation:
         self._sums = {role: Shares.zeros(self._batch.k, DIGITS) for role in self._group.roles}
         self._wrong: dict[Role, WrongOpening] = {}
         self._openings: list[bytes] = []
+        self._s: dict[Role, Shares] = {}
+        """What everybody shares of the chunk under way."""
+        self._ys: dict[Role, bytes] = {}
         self._lost = False
 
-    def take(self, post: Post, digest: bytes) -> None:
-        """The next chunk of the list, in its order."""
+    def steps(self) -> Iterator[Callable[[], None]]:
+        """All the work in order, in pieces no longer than one party's own part of a chunk."""
+        for post, digest in self._charge.opened:
+            yield from (partial(self._draw, post, role) for role in self._group.roles)
+            yield partial(self._judge, post, digest)
+
+    def _draw(self, post: Post, role: Role) -> None:
+        """One party's shares of a chunk, and what it should have sent."""
+        chunk = self._batch.chunks[post.chunk]
+        own = self._chunk_keys(role, chunk)
+        self._s[role] = to_open(draw(chunk, own))
+        if role in post.senders:
+            self._ys[role] = own_y(chunk, own, post, self._s[role])
+
+    def _chunk_keys(self, role: Role, chunk: Chunk) -> Keys:
+        return labels.chunk_keys(self._charge, self._keys[role], chunk, self._charge.generation)
+
+    def _judge(self, post: Post, digest: bytes) -> None:
+        """Compare what was opened with what should have been, and add up everybody's W."""
         charge, chunk = self._charge, self._batch.chunks[post.chunk]
-        own = {role: labels.chunk_keys(charge, keys, chunk, charge.generation) for role, keys in self._keys.items()}
-        s = {role: to_open(draw(chunk, own[role])) for role in self._group.roles}
-        ys = {role: own_y(chunk, own[role], post, s[role]) for role in post.senders}
+        ys, self._ys = self._ys, {}
         right = add_up(chunk, ys) or b""
         v = _opened(self._batch, charge, (post, digest), right, self._fetch)
         if v is None:
@@ -118,7 +137,7 @@ class Recomputation:
             self._openings.append(digest)
             self._wrong.setdefault(post.king, WrongOpening(post, element, v, ys))
         for role in self._group.roles:
-            part = w_of_chunk(chunk, own[role], s[role], v, charge.coin, charge.listing)
+            part = w_of_chunk(chunk, self._chunk_keys(role, chunk), self._s[role], v, charge.coin, charge.listing)
             if part is None:
                 self._lost = True
             else:

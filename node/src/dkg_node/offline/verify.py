@@ -60,8 +60,8 @@ def convictions_of(
     if found is None:
         return frozenset()
     again = Recomputation(plan, charge, found[0], fetch)
-    for post, digest in charge.opened:
-        again.take(post, digest)
+    for step in again.steps():
+        step()
     truth = again.truth()
     if truth is None:
         return frozenset()
