@@ -9,7 +9,6 @@ from dkg_node.ceremony.phases import segments_of
 from dkg_node.keygen.parameters import parameter_set
 from dkg_node.keygen.plan import plan_of
 from dkg_node.protocols.session import Group
-from dkg_node_software.agreement import Pace
 from dkg_node_software.chaos.harness import Setting, close, make_stage, play
 from dkg_node_software.chaos.judge import Reference, judge
 from dkg_node_software.chaos.record import Record, append, read, table
@@ -18,7 +17,6 @@ from dkg_node_software.measure import measure
 
 GROUP = Group(4, 1)
 LIMIT = 240.0
-PACE = Pace(start_grace=2_000, round_timeout=2_000)
 
 
 def step(phase: str, slot: str) -> Step:
@@ -29,7 +27,7 @@ def step(phase: str, slot: str) -> Step:
 
 def chaos(work: Path, *faults: Fault, lost: bool = False) -> Record:
     async def main() -> Record:
-        stage = make_stage(Setting(GROUP, "test", measure(), work, LIMIT, PACE), Schedule(faults, lost), "run")
+        stage = make_stage(Setting(GROUP, "test", measure(), work, LIMIT), Schedule(faults, lost), "run")
         try:
             await play(stage)
             return await judge(stage, "test", ("test", 0), check=True, reference=Reference())

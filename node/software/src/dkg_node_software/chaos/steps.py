@@ -48,10 +48,10 @@ def numbered(steps: Sequence[Step]) -> list[tuple[str, Step, str]]:
             continue
         base, _, round_ = step.slot.partition(".")
         if step.slot == OPEN:
-            found[f"2 {step.phase}: start"] = (step, "before")
+            found.setdefault(f"2 {step.phase}: start", (step, "before"))
         elif step.slot == CLOSE:
-            found[f"2 {step.phase}: end, before its certificate"] = (step, "before")
-            found[f"2 {step.phase}: certificate held"] = (step, "after")
+            found.setdefault(f"2 {step.phase}: end, before its certificate", (step, "before"))
+            found.setdefault(f"2 {step.phase}: certificate held", (step, "after"))
         else:
             name = NUMBERS[kind, base] + (f", round {round_}" if round_.isdecimal() else "")
             found.setdefault(name, (step, "during"))
