@@ -54,11 +54,10 @@ class Control(Standing):
         self._closed = False
         self._started: set[Position] = set()
         self._running: Running | None = None
-        self._silence = Silence(
-            ports, lambda seconds: self._later(seconds, self._look), lambda: self._voice.to_all(Ask())
-        )
-        self._evidence = Evidence(ports.group, ports.sid, ports.identity)
         self._timers: list[asyncio.TimerHandle] = []
+        self._silence = Silence(ports, self._later, lambda: self.position)
+        self._silence.ask = self._ask_all
+        self._evidence = Evidence(ports.group, ports.sid, ports.identity)
         self._adoption = Adoption(ports.program, ports.group, ports.me, self._voice.send, ports.pace.round_timeout / 2)
 
     @property
@@ -95,11 +94,11 @@ class Control(Standing):
         for timer in self._timers:
             timer.cancel()
 
-    def _look(self) -> None:
-        """A party that came back may know now where it has spoken; if not, it asks again."""
-        self._silence.look(self.position)
+    def _ask_all(self) -> bool:
+        """A party that came back asks where the others stand; False once it is done."""
         if not self.done:
-            self._silence.again()
+            self._voice.to_all(Ask())
+        return not self.done
 
     # --- letters
 
@@ -160,7 +159,7 @@ class Control(Standing):
         self._silence.see(role)
         if chain is not None and self._stand.replaced_by(chain) and self._evidence.proves(chain):
             self._offer(chain)
-        self._silence.look(self.position)
+        self._silence.look()
 
     def _learn_era(self, proof: EraProof) -> None:
         """Another's proof of a higher era ends the running one."""
@@ -213,7 +212,7 @@ class Control(Standing):
         if chain is None:
             return False
         after = Stand(self.proof, chain, self._stand.segments)
-        return (after.done or self._go.book.started(after.position)) and self._adopt(chain)
+        return not after.done and self._go.book.started(after.position) and self._adopt(chain)
 
     # --- go exchange
 

@@ -36,6 +36,8 @@ class Measurements:
         self._offline_ended = False
         self._phases: list[Phase] = []
         self._open: tuple[str, str] | None = None
+        self.offline_ended = False
+        """Whether ``end_offline`` was called."""
 
     def begin(self, name: str) -> None:
         """A phase begins."""
@@ -48,10 +50,9 @@ class Measurements:
             self._open = None
 
     def end_offline(self) -> None:
-        """The last batch is accepted: the first call counts, which comes late at a party that missed that batch."""
-        if not self._offline_ended:
-            self._offline_ended = True
-            self._offline = self._online = self._mark()
+        """The last batch is accepted; again if an era did it once more."""
+        self._offline = self._online = self._mark()
+        self.offline_ended = True
 
     def end_online(self) -> None:
         """The certificate is there."""

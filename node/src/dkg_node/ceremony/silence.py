@@ -19,12 +19,16 @@ if TYPE_CHECKING:
 class Silence:
     """One boot's. It bars the one segment after the last certificate that was sealed; with a lost disk see ``look``."""
 
-    def __init__(self, ports: Ports, later: Callable[[float], None], ask: Callable[[], None]) -> None:
-        """``later(seconds)`` calls ``look`` with the position then; ``ask`` asks all peers where they stand."""
-        self._ports, self._later, self._ask = ports, later, ask
+    def __init__(
+        self, ports: Ports, later: Callable[[float, Callable[[], object]], None], stands: Callable[[], Position]
+    ) -> None:
+        """``later(seconds, call)``; ``stands`` gives the position that the party runs or waits for."""
+        self._ports, self._later, self._stands = ports, later, stands
         self.barred: Position | None = None
         self.blind = False
         """Whether it is not known where this party has spoken."""
+        self.ask: Callable[[], bool] = lambda: False
+        """Asks all peers where they stand; False when that is of no use any more."""
         self.asking = False
         """A party that came back asks until it is a full party again."""
         self._shown: set[Role] = {ports.me}
@@ -35,22 +39,21 @@ class Silence:
         self.barred, self.blind = position, blind
         if not self.asking:
             self.asking = True
-            self.again()
+            self._again()
 
-    def again(self) -> None:
-        """Ask again, if need be."""
-        if self.asking:
-            self._ask()
-            self._later(self._ports.pace.round_timeout / 2)
+    def _again(self) -> None:
+        if self.asking and self.ask():
+            self._later(self._ports.pace.round_timeout / 2, self._again)
 
     def see(self, role: Role) -> None:
         """A peer has shown its chain."""
         self._shown.add(role)
         if self._shown_at is None and len(self._shown) >= self._ports.group.quorum:
             self._shown_at = self._ports.network.now()
+            self._later(self._ports.pace.start_grace, self.look)
 
-    def look(self, position: Position) -> None:
-        """With a lost disk: the newest chain shown by n-t parties bars its next ``position``; what follows does not.
+    def look(self) -> None:
+        """With a lost disk: the newest chain shown by n-t parties bars its next position; what follows does not.
 
         N-t with oneself are one short: of the n-t that held this party's last certificate and of the n-t-1 others that
         answer, only the t liars may be in both. So everybody is waited for, or startGrace from the n-t-th on: parties
@@ -59,7 +62,7 @@ class Silence:
         if self.blind and self._shown_at is not None:
             over = self._ports.network.now() >= self._shown_at + self._ports.pace.start_grace - SOON
             if over or len(self._shown) == self._ports.group.n:
-                self.blind, self.barred = False, position
+                self.blind, self.barred = False, self._stands()
 
     def at(self, position: Position, state: PublicState) -> bool:
         """Whether this party is silent in a segment that begins now, with that public state.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dkg_node.ceremony.chain import RESUME
+from dkg_node.ceremony.chain import RESUME, results
 from dkg_node.ceremony.phases import last_batch
 
 if TYPE_CHECKING:
@@ -49,7 +49,8 @@ class Watcher:
     def _certificate(self, control: Control, position: Position) -> None:
         party, core = self._party, control.chain[-1].core
         party.measurements.end()
-        if position.segment >= last_batch(self._work.segments):
+        made, final = len(results(control.chain)) - 1, last_batch(self._work.segments)
+        if made == final or (made > final and not party.measurements.offline_ended):  # it may have jumped over the last
             party.measurements.end_offline()
         party.transcript.add(
             "segment end",
