@@ -27,6 +27,8 @@ class Judge:
 
     group: Group
     honest: list[Role]
+    quick: bool = True
+    """Whether who is left behind can have caught up within startGrace: else it may be Absent for as long."""
     bad: list[tuple[object, ...]] = field(default_factory=list)
     starts: dict[Position, dict[Role, float]] = field(default_factory=dict)
     silent: dict[Position, set[Role]] = field(default_factory=dict)
@@ -86,7 +88,8 @@ class Judge:
     def conclude(self, ends: Mapping[Role, Chain], chains: Mapping[Role, Chain]) -> None:
         """``ends``: who has finished with what; ``chains``: what everybody holds."""
         self._agreement()
-        self._absent_for_ever()
+        if self.quick:
+            self._absent_for_ever()
         if len(self._inputs) > 1:
             self.bad.append(("ONLINE TWICE", len(self._inputs)))
         finished = [ends[role] for role in self.honest if role in ends]

@@ -39,6 +39,9 @@ KINDS = (
     "turns",
 )
 
+SLOW = 8.0
+"""Taking over a segment may cost more than startGrace."""
+
 
 def draw_plan(group: Group, seed: int) -> Plan:
     """A run's plan from its seed."""
@@ -58,7 +61,7 @@ def draw_plan(group: Group, seed: int) -> Plan:
         cut=random.choice((0, 0.5, 1)),
         linger=random.choice((0.0, 0.0, 0.9)),
         rolling=kind == "turns",
-        shape=Shape(random.choice((2, 2, 3, 6)), random.choice((1, 1, 2))),
+        shape=Shape(random.choice((2, 2, 3, 6)), random.choice((1, 1, 2)), random.choice((0.3, 0.3, 0.3, SLOW))),
         weather=_weather(random, group),
     )
 

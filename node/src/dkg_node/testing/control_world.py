@@ -61,7 +61,7 @@ class World:
         self.plan, self.group = plan, plan.group
         self.random = Random(plan.seed)
         self.honest = [role for role in plan.group.roles if role not in plan.faulty]
-        self.judge = Judge(plan.group, self.honest)
+        self.judge = Judge(plan.group, self.honest, quick=plan.shape.adopting < 1)
         self.bad = self.judge.bad
         self.log: list[tuple[float, Role, str, Position]] = []
         self.eras = 0

@@ -41,8 +41,6 @@ RHO = 4
 """Bytes of a contribution to setup, and of its hash in a report."""
 PARTS = 3
 """Bodies that a batch's contents name."""
-ADOPTING = 0.3
-"""Seconds that taking over one segment costs beside the messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +61,8 @@ class Shape:
 
     batches: int = 2
     keys: int = 1
+    adopting: float = 0.3
+    """Seconds that taking over one segment costs beside the messages."""
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -264,7 +264,7 @@ class ToyProgram:
         else:
             for body in await asyncio.gather(*map(peers.fetch, named(contents))):
                 self.disk.contents[sha256(body).digest()] = body
-        await asyncio.sleep(ADOPTING)
+        await asyncio.sleep(self.shape.adopting)
         self._keep(chain, certificate.position.segment, contents)
 
     def _take(self, counted: Mapping[Role, bytes], role: Role, reply: bytes) -> bool:
