@@ -29,8 +29,8 @@ NUMBERS = {
     ("online", "seed"): "5.2 seed",
     ("online", "inputs"): "5.2 masked inputs",
     ("online", "bodies"): "5.5 bodies",
-    ("online", "digests"): "5.6 Broadcast of the key's digest",
-    ("assembly", "digests"): "5.6 Broadcast of the files' digests",
+    ("online", "digests"): "5.6 Broadcast of key digests",
+    ("assembly", "digests"): "5.6 Broadcast of file digests",
 }
 BATCH = "batch noise"
 """The batches differ in their values only: one kind stands for all."""
