@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
@@ -151,7 +151,13 @@ class Surroundings:
 
 def control_of(around: Surroundings, identity: Identity | None = None, sealed: Sealed | None = None) -> Control:
     """Party 1, started."""
-    control = Control(
+    control = unstarted(around, identity, sealed)
+    control.start()
+    return control
+
+
+def unstarted(around: Surroundings, identity: Identity | None, sealed: Sealed | None) -> Control:
+    return Control(
         Ports(
             group=GROUP,
             me=1,
@@ -168,8 +174,6 @@ def control_of(around: Surroundings, identity: Identity | None = None, sealed: S
         ),
         sealed or Sealed(),
     )
-    control.start()
-    return control
 
 
 def hear(control: Control, role: Role, *heard: Letter) -> None:
@@ -581,6 +585,21 @@ def test_a_party_without_its_disk_waits_for_all_or_start_grace_before_it_knows_w
             await asyncio.sleep(wait)
             assert control._silence.blind is not sees, (shown, wait)
             control.close()
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("how", ["restart", "lost disk"])
+def test_letters_that_came_before_the_start_do_not_make_a_restarted_party_speak(
+    how: Literal["restart", "lost disk"],
+) -> None:
+    async def main() -> None:
+        control = unstarted(Surroundings(), None, Sealed(NO_PROOF, (), how))
+        await start_segment(control, Position(0, 0))
+        control.start()
+        assert control.running is not None
+        assert control.running.silent
+        control.close()
 
     run_virtual(main())
 

@@ -57,6 +57,8 @@ class Control(Standing):
         self._timers: list[asyncio.TimerHandle] = []
         self._silence = Silence(ports, self._later, lambda: self.position)
         self._silence.ask = self._ask_all
+        if sealed.how != "fresh":  # not only in ``start``: a letter that came before it may start a segment
+            self._silence.barred, self._silence.blind = self.position, sealed.how == "lost disk"
         self._evidence = Evidence(ports.group, ports.sid, ports.identity)
         self._adoption = Adoption(ports.program, ports.group, ports.me, self._voice.send, ports.pace.round_timeout / 2)
 
