@@ -88,6 +88,8 @@ class Aim:
     """Whether victims get no answers when they catch up."""
     until: int
     """Segment after whose certificate those who vanish do."""
+    uncalled: frozenset[Role] = frozenset()
+    """Who hears no ``go`` of colluders: others start with it."""
 
     @classmethod
     def draw(cls, random: Random, group: Group, faulty: frozenset[Role], shape: Shape) -> Aim:
@@ -105,15 +107,17 @@ class Aim:
             ends=ends,
             unhelpful=random.random() < 0.7,
             until=random.randrange(count),
+            uncalled=frozenset(random.sample(honest, random.choice((0, len(honest) - 1)))),
         )
 
     def hits(self, receiver: Role, parcel: Parcel) -> bool:
         """Whether this message is withheld."""
+        if parcel.kind == "post":
+            words = (decoded(parcel.body[1:]) or ())[:1]
+            answer = self.unhelpful and receiver in self.victims and words in {("contents",), ("reply",)}
+            return answer or (receiver in self.uncalled and words == ("go",))
         if receiver not in self.victims:
             return False
-        if parcel.kind == "post":
-            words = decoded(parcel.body[1:]) if self.unhelpful else None
-            return words is not None and words[:1] in {("contents",), ("reply",)}
         if parcel.kind != "slot" or parcel.tag.segment not in self.segments:
             return False
         if self.first < 0:

@@ -1,4 +1,4 @@
-"""Seeded runs of the control layer: ``python -m dkg_node.testing.control_runs N T FIRST LAST``.
+"""Seeded runs of the control layer: ``python -m dkg_node.testing.control_runs N T FIRST LAST [--family F]``.
 
 Each seed draws faulty parties, their behaviour, crashes and boots. Prints how many runs were good, and every failure
 with its seed; ``--trace`` prints the events too.
@@ -21,7 +21,7 @@ from dkg_node.testing.simnet import Weather
 from dkg_node.testing.toy_segments import Shape
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 KINDS = (
     "none",
@@ -66,6 +66,61 @@ def draw_plan(group: Group, seed: int) -> Plan:
     )
 
 
+def draw_disk_plan(group: Group, seed: int) -> Plan:
+    """One honest party loses its disk, or finds an old one, and is back at once; t liars deny what they remember."""
+    random = Random(seed * 7927 + group.n)
+    faulty = random.sample(list(group.roles), group.t)
+    role = random.choice([role for role in group.roles if role not in faulty])
+    back = random.choice((0, 1, 1, 2, 3))
+    first = Crash(random.uniform(7, 30), role, 0.05, wiped=back == 0, rolled_back=back)
+    again = [Crash(first.when + random.uniform(1, 15), role, 0.05)] if random.random() < 0.3 else []
+    return Plan(
+        group=group,
+        seed=seed,
+        faulty=frozenset(faulty),
+        behaviour=random.choice(("wrong", "wrong", "replay", "select")),
+        crashes=[first, *again],
+        weather=_weather(random, group),
+    )
+
+
+def draw_aimed_plan(group: Group, seed: int) -> Plan:
+    """T colluders certify without chosen honest parties, which may need longer than startGrace to take over."""
+    random = Random(seed * 7933 + group.n)
+    faulty = random.sample(list(group.roles), group.t)
+    return Plan(
+        group=group,
+        seed=seed,
+        faulty=frozenset(faulty),
+        behaviour=random.choice(("mute", "vanish")),
+        linger=random.choice((0.0, 1.375)),
+        shape=Shape(random.choice((2, 3)), random.choice((1, 2)), random.choice((0.3, SLOW))),
+        weather=_weather(random, group),
+    )
+
+
+def draw_far_plan(group: Group, seed: int) -> Plan:
+    """Parties far away restart, at most t at a time; nobody lies."""
+    random = Random(seed * 7937 + group.n)
+    far = random.sample(list(group.roles), group.t)
+    start = random.uniform(7, 25)
+    return Plan(
+        group=group,
+        seed=seed,
+        crashes=[Crash(start + random.uniform(0, 3), role, random.choice((0.05, 2.0))) for role in far],
+        shape=Shape(random.choice((6, 10))),
+        weather=Weather(frozenset(far), both_ways=random.random() < 0.5, overtaking=random.random() < 0.5),
+    )
+
+
+FAMILIES: dict[str, Callable[[Group, int], Plan]] = {
+    "any": draw_plan,
+    "disks": draw_disk_plan,
+    "aimed": draw_aimed_plan,
+    "far": draw_far_plan,
+}
+
+
 def _weather(random: Random, group: Group) -> Weather:
     """Often the same for all, else some parties are far away."""
     far = random.sample(list(group.roles), random.choice((0, 0, 0, 1, group.t)))
@@ -102,11 +157,12 @@ def main(arguments: Sequence[str]) -> int:
     for name in ("n", "t", "first", "last"):
         parser.add_argument(name, type=int)
     parser.add_argument("--trace", action="store_true")
+    parser.add_argument("--family", choices=FAMILIES, default="any")
     options = parser.parse_args(arguments)
     group, counts, eras, away = Group(options.n, options.t), Counter[str](), Counter[int](), Counter[int]()
     began = time.monotonic()
     for seed in range(options.first, options.last):
-        world = World(draw_plan(group, seed))
+        world = World(FAMILIES[options.family](group, seed))
         bad = world.run()
         counts.update({str(entry[0]) for entry in bad} or {"good"})
         eras[min(world.eras, 9)] += 1
