@@ -11,20 +11,8 @@ import pytest
 
 from dkg_node.algebra.encoding import enc
 from dkg_node.ceremony.chain import NO_PROOF, Certificate, Chain, Core, EraProof, Position
-from dkg_node.ceremony.epochs import (
-    BATCH,
-    GAP,
-    PURPOSE,
-    Asking,
-    Epochs,
-    EpochStatement,
-    Home,
-    Kept,
-    Place,
-    Stamp,
-    decode_statement,
-    judged,
-)
+from dkg_node.ceremony.epochs import BATCH, GAP, Epochs, Home
+from dkg_node.ceremony.statements import PURPOSE, Asking, EpochStatement, Kept, Place, Stamp, decode_statement, judged
 from dkg_node.errors import SealedStateRolledBack, SealingError, Superseded
 from dkg_node.protocols.session import Group, Role
 from dkg_node.protocols.state import PublicState

@@ -9,7 +9,7 @@ import pytest
 
 from dkg_node.algebra.kernel import Secret
 from dkg_node.ceremony.chain import NO_PROOF, Certificate, Core, EraProof, Position
-from dkg_node.ceremony.epochs import EpochStatement, Place, Stamp, judged
+from dkg_node.ceremony.statements import EpochStatement, Place, Stamp, judged
 from dkg_node.errors import OpeningLost, SealedStateRolledBack, SealingError
 from dkg_node.protocols.session import Group
 from dkg_node.protocols.state import PublicState

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from dkg_node.algebra.encoding import enc
 from dkg_node.ceremony.chain import decode_chain, decode_proof, encode_chain, encode_proof
-from dkg_node.ceremony.epochs import Kept, Place, Stamp, decode_statement
+from dkg_node.ceremony.statements import Kept, Place, Stamp, decode_statement
 from dkg_node.errors import SealingError
 from dkg_node.protocols.decoding import decoded
 from dkg_node.sealing.files import write_atomic
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from dkg_node.algebra.encoding import Item
     from dkg_node.ceremony.chain import Chain, EraProof
-    from dkg_node.ceremony.epochs import EpochStatement
+    from dkg_node.ceremony.statements import EpochStatement
     from dkg_node.protocols.session import Group, Role
 
 STATE, PEERS, EPOCH = "control", "peer-epochs", 0

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 from dkg_api.certificate import Certificate
 from dkg_api.session import session_id
 from dkg_node.ceremony.certify import Certifier
-from dkg_node.ceremony.epochs import Asking, Epochs, Home
+from dkg_node.ceremony.epochs import Epochs, Home
 from dkg_node.ceremony.mailbox import Mailbox
 from dkg_node.ceremony.measure import Measurements
 from dkg_node.ceremony.phases import Timing, check_fits, segments_of
 from dkg_node.ceremony.progress import Meter, loads_of
 from dkg_node.ceremony.run import Party, Work
+from dkg_node.ceremony.statements import Asking
 from dkg_node.ceremony.transcript import Transcript
 from dkg_node.keygen.parameters import parameter_set
 from dkg_node.keygen.plan import plan_of

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, cast
 
 from dkg_node.algebra.encoding import enc
 from dkg_node.ceremony.control import Control
-from dkg_node.ceremony.epochs import Asking, Epochs, EpochStatement, Home, Kept, Place, Stamp
+from dkg_node.ceremony.epochs import Epochs, Home
 from dkg_node.ceremony.mailbox import Mailbox
+from dkg_node.ceremony.statements import Asking, EpochStatement, Kept, Place, Stamp
 from dkg_node.testing.toy_segments import Disk
 
 if TYPE_CHECKING:

@@ -7,17 +7,9 @@ from typing import TYPE_CHECKING
 
 from dkg_node.algebra.encoding import enc
 from dkg_node.ceremony.chain import NO_PROOF
-from dkg_node.ceremony.epochs import (
-    PURPOSE,
-    Asking,
-    Epochs,
-    EpochStatement,
-    Home,
-    Place,
-    Stamp,
-    decode_statement,
-)
+from dkg_node.ceremony.epochs import Epochs, Home
 from dkg_node.ceremony.mailbox import Mailbox
+from dkg_node.ceremony.statements import PURPOSE, Asking, EpochStatement, Place, Stamp, decode_statement
 from dkg_node.transport.channel import Channel
 from dkg_node.transport.frames import Boot, Refusal, decode_refusal, encode_refusal
 from dkg_node_software.fuzz.registry import target
@@ -27,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from dkg_node.ceremony.chain import Chain, EraProof
-    from dkg_node.ceremony.epochs import Kept
     from dkg_node.ceremony.ports import Network
+    from dkg_node.ceremony.statements import Kept
     from dkg_node.protocols.session import Role
 
 MEMORY = 512
