@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from dkg_node_software.agreement import Agreement
     from dkg_node_software.chaos.schedule import Schedule
 
-PACE = Pace(start_grace=1_500, round_timeout=1_200, min_rate=4_000_000, min_speed=1_000)
-"""Of the terms of chaos: a machine under load keeps to it, and a slot that waits for a silent party takes seconds."""
 SETTLE = 0.2
 PARTIES = re.compile(r"(?:parties|waiting for) \[([0-9, ]+)\]|\"missing\":\[([0-9, ]+)\]")
 """How a party names whom it misses: in its phase while it waits, in its errors, in its transcript."""
@@ -57,7 +55,8 @@ class Setting:
     """Directory for the runs' files."""
     limit: float
     """Seconds that a run may take."""
-    pace: Pace = PACE
+    pace: Pace | None = None
+    """None: ``pace_of`` the group."""
     taken: set[int] = field(default_factory=set)
     """Base ports in use."""
 
@@ -97,12 +96,17 @@ class Stage:
         return frozenset(party for party, seen in self.seen.items() if seen.done_at is not None)
 
 
+def pace_of(group: Group) -> Pace:
+    """Of the terms of chaos: a slot that waits for a silent party takes seconds, and all nodes share one machine."""
+    return Pace(start_grace=375 * group.n, round_timeout=300 * group.n, min_rate=4_000_000, min_speed=1_000)
+
+
 def make_stage(setting: Setting, schedule: Schedule, name: str) -> Stage:
     """Terms, directories, ports; nothing runs yet."""
     group = setting.group
     layout = Layout(setting.work / name)
     layout.make(group.n)
-    agreement = agree(setting.parameter_set, group, [setting.release], setting.pace, None)
+    agreement = agree(setting.parameter_set, group, [setting.release], setting.pace or pace_of(group), None)
     write_atomic(layout.terms, _json(_signed_terms(agreement)))
     base = free_base(group.n, setting.taken)
     ports = {party: peer_port(base, party) for party in group.roles}
