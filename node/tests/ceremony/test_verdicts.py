@@ -13,7 +13,7 @@ from dkg_api.transcript import verify_lines
 from dkg_node.ceremony.chain import RESUME, Certificate, Core, Position
 from dkg_node.ceremony.phases import Segment
 from dkg_node.ceremony.transcript import Transcript
-from dkg_node.ceremony.verdicts import Docket, certified_faults
+from dkg_node.ceremony.verdicts import Docket, before_online, certified_faults
 from dkg_node.errors import ProtocolError
 from dkg_node.offline.batch import BatchResult, batch_slots, run_batch
 from dkg_node.offline.chunk import Batch, Chunk
@@ -105,3 +105,14 @@ def test_what_is_certified_depends_on_contents_and_not_on_who_signed() -> None:
     one = certificate(Position(0, 1), 3)
     other = replace(one, signatures={1: bytes(64)})
     assert certified_faults((one,), SEGMENTS) == certified_faults((other,), SEGMENTS)
+
+
+def test_parties_whose_public_keys_were_certified_in_other_eras_sign_the_same() -> None:
+    segments = (*SEGMENTS, Segment(3, "online a", "online", ()), Segment(4, "online b", "online", ()))
+    common = (certificate(Position(0, 0)), certificate(Position(0, 1)), certificate(Position(0, 2), 3))
+    one = (*common, certificate(Position(0, 3), 3), certificate(Position(0, 4), 3))
+    other = (*common, certificate(Position(1, RESUME), 3), certificate(Position(1, 3), 3))
+    assert before_online(one, segments) == common
+    assert certified_faults(before_online(one, segments), segments) == certified_faults(common, segments)
+    assert {c.position for c in before_online(other, segments)} >= {c.position for c in common}
+    assert before_online(other, segments)[0].position.era == 0

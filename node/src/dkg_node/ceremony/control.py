@@ -339,10 +339,10 @@ class Control(Standing):
             case StateDiverged():
                 self._ports.observe("diverged", running.setting.position)
                 self._silence.begin(running.setting.position, blind=self._silence.blind)
+            case DkgError() if running.silent:
+                pass  # others do the segment, whatever this party gets; it takes its results from them
             case QuorumLost():
                 self._lost(running, error)
-            case DkgError() if running.silent:
-                pass  # others do the segment; this party takes its results from them
             case ProtocolError() if not isinstance(error, FINAL):
                 self._lost(running, error)
             case _:

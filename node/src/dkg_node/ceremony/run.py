@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from dkg_api.certificate import Certificate
 from dkg_node.ceremony import contents as written
-from dkg_node.ceremony.chain import last
+from dkg_node.ceremony.chain import results
 from dkg_node.ceremony.control import Control
 from dkg_node.ceremony.making import Making
 from dkg_node.ceremony.program import Ports
-from dkg_node.ceremony.verdicts import certified_faults
+from dkg_node.ceremony.verdicts import before_online, certified_faults
 from dkg_node.ceremony.watching import Watcher
 from dkg_node.errors import ProtocolError, QuorumLost
 
@@ -120,7 +120,12 @@ async def run_ceremony(work: Work, party: Party) -> Outcome:
         chain = await _certified(party, control)
         digests = _digests(party, chain)
         party.meter.phase("certificate")
-        agreed = {"digests": digests, "era": last(chain).era, "faults": certified_faults(chain, work.segments)}
+        common = before_online(chain, work.segments)
+        agreed = {
+            "digests": digests,
+            "era": results(common)[0].position.era,
+            "faults": certified_faults(common, work.segments),
+        }
         contents = work.certificate.model_copy(update=agreed)
         certificate = await party.certifier.certify(contents, party.until)
     finally:

@@ -47,6 +47,17 @@ class Docket(Vows):
             raise ProtocolError(f"batch {batch}: refuse generation {generation}: its keys may be revealed; end the era")
 
 
+def before_online(chain: Chain, segments: Sequence[Segment]) -> Chain:
+    """The certificates before the first public key's.
+
+    All parties that finish have these alike: n-t ``ready`` for online mean t+1 honest parties sealed this chain, and
+    every later resume hears one of them. What follows may be certified again in another era, with equal results.
+    """
+    first = next(segment.index for segment in segments if segment.kind == "online")
+    numbers = [certificate.position.segment for certificate in chain]
+    return chain[: numbers.index(first)] if first in numbers else chain
+
+
 def certified_faults(chain: Chain, segments: Sequence[Segment]) -> tuple[Named, ...]:
     """Who is Corrupt in the certified public state, and the segment whose certificate first says so.
 
