@@ -201,10 +201,11 @@ async def _certified(party: Party, control: Control) -> Chain:
 
 
 async def _tell(party: Party, control: Control) -> None:
-    """Show whom this party waits for, while it waits between segments."""
+    """Show whom this party waits for, while it waits: between segments, or for a certificate that nobody can make."""
     waited = False
     while True:
-        idle = control.running is None or control.lost is not None
+        running = control.running
+        idle = running is None or running.over or control.lost is not None
         missing = control.missing()
         if idle and waited and missing and not control.done:
             party.meter.phase(f"waiting for {missing}")
