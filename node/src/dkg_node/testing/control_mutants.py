@@ -21,7 +21,6 @@ from dkg_node.ceremony.evidence import Evidence
 from dkg_node.ceremony.go import GoExchange, Stand
 from dkg_node.ceremony.program import Sealed
 from dkg_node.ceremony.silence import Silence
-from dkg_node.ceremony.statements import Asking
 from dkg_node.protocols import broadcast
 from dkg_node.protocols.session import Group, Session
 from dkg_node.testing.control_party import Memory
@@ -133,12 +132,12 @@ def _never_ready_for_the_next_era() -> AbstractContextManager[object]:
 
 def _too_few_signatures() -> AbstractContextManager[object]:
     """Broadcast accepts a relay in round r with one signature less."""
-    honest = broadcast._accept_relay  # noqa: SLF001 - a mutant reaches inside
+    honest = broadcast._vouched  # noqa: SLF001 - a mutant reaches inside
 
-    def accept(session: Session, name: str, view: Any, relay: Any, number: int) -> None:
-        honest(session, name, view, relay, number - 1)
+    def vouched(session: Session, name: str, view: Any, relay: Any, number: int) -> Any:
+        return honest(session, name, view, relay, number - 1)
 
-    return patch.object(broadcast, "_accept_relay", accept)
+    return patch.object(broadcast, "_vouched", vouched)
 
 
 def _no_relay() -> AbstractContextManager[object]:
@@ -230,15 +229,6 @@ def _old_copy_is_good() -> AbstractContextManager[object]:
     return _not_remembered(patch.object(epochs, "judged", judged))
 
 
-def _quorum_of_answers() -> AbstractContextManager[object]:
-    """A boot goes on with the first n-t answers."""
-
-    def enough(self: Asking, *_: object, **__: object) -> bool:
-        return len(self.answers.keys() | {self.me}) >= self.group.quorum
-
-    return _not_remembered(patch.object(Asking, "enough", enough))
-
-
 def _hands_out_letters_before_the_start() -> AbstractContextManager[object]:
     """Letters are read before it is known where the party is silent."""
     honest = Control.start
@@ -276,16 +266,19 @@ MUTANTS: dict[str, Callable[[], AbstractContextManager[object]]] = {
     "nobody waits for who comes back": _nobody_waits_for_who_comes_back,
     "an empty disk is fresh": _empty_disk_is_fresh,
     "an old copy is good": _old_copy_is_good,
-    "n-t answers are enough for a boot": _quorum_of_answers,
     "letters are read before the start": _hands_out_letters_before_the_start,
 }
 
 FAMILY = {
+    "relative deadlines": "twisted",
+    "round r accepts r-1 signatures": "twisted",
+    "no relays": "twisted",
+    "resume takes the oldest chain": "restarts",
+    "resume counts segments, not eras": "restarts",
     "no go on t+1 go": "aimed",
     "starts without results": "aimed",
     "an empty disk is fresh": "disks",
     "an old copy is good": "disks",
-    "n-t answers are enough for a boot": "disks",
     "nobody waits for who comes back": "far",
 }
 """Runs that are about the rule, where all kinds of runs would see it break too rarely."""

@@ -10,6 +10,7 @@ import argparse
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,8 @@ from dkg_node.testing.toy_segments import Shape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from dkg_node.testing.control_faults import Behaviour
 
 KINDS = (
     "none",
@@ -66,6 +69,33 @@ def draw_plan(group: Group, seed: int) -> Plan:
     )
 
 
+def draw_twisted_plan(group: Group, seed: int) -> Plan:
+    """As ``draw_plan``, but t colluders always lie in Broadcasts."""
+    random = Random(seed * 7951 + group.n)
+    plan = draw_plan(group, seed)
+    faulty = plan.faulty or random.sample(list(group.roles), group.t)
+    how: Behaviour = random.choice(("select", "phase", "phasesel", "hide", "late", "late"))
+    return replace(plan, faulty=frozenset(faulty), behaviour=how, weather=Weather(), shape=Shape())
+
+
+def draw_restart_plan(group: Group, seed: int) -> Plan:
+    """Honest parties go down again and again, many at once, beside t colluders that are silent at times."""
+    random = Random(seed * 7963 + group.n)
+    faulty = random.sample(list(group.roles), group.t)
+    honest = [role for role in group.roles if role not in faulty]
+    return Plan(
+        group=group,
+        seed=seed,
+        faulty=frozenset(faulty),
+        behaviour=random.choice(("select", "phase", "phasesel", "silent", "forge")),
+        crashes=[crash for kind in ("mix", "all") for crash in _crashes(random, kind, honest, 80, group.t)],
+        event_crashes=8,
+        event_chance=0.4,
+        calm=80,
+        cut=1,
+    )
+
+
 def draw_disk_plan(group: Group, seed: int) -> Plan:
     """One honest party loses its disk, or finds an old one, and is back at once; t liars deny what they remember."""
     random = Random(seed * 7927 + group.n)
@@ -103,7 +133,7 @@ def draw_far_plan(group: Group, seed: int) -> Plan:
     """Parties far away restart, at most t at a time; nobody lies."""
     random = Random(seed * 7937 + group.n)
     far = random.sample(list(group.roles), group.t)
-    start = random.uniform(7, 25)
+    start = random.uniform(2, 25)
     return Plan(
         group=group,
         seed=seed,
@@ -115,6 +145,8 @@ def draw_far_plan(group: Group, seed: int) -> Plan:
 
 FAMILIES: dict[str, Callable[[Group, int], Plan]] = {
     "any": draw_plan,
+    "twisted": draw_twisted_plan,
+    "restarts": draw_restart_plan,
     "disks": draw_disk_plan,
     "aimed": draw_aimed_plan,
     "far": draw_far_plan,

@@ -68,6 +68,8 @@ class World:
         self.memories = {role: Memory() for role in plan.group.roles}
         self.parties: dict[Role, Party] = {}
         self.ends: dict[Role, Chain] = {}
+        self._keys: set[tuple[bytes, ...]] = set()
+        """What honest parties held of the whole chain's results when they were done."""
         self._crashes_left = plan.event_crashes
         faults = Colluders(plan.faulty, plan.behaviour, plan.seed, self.group, self.signer, plan.shape)
         faults.spoke = self.spoke
@@ -209,7 +211,10 @@ class World:
             if role in self.honest:
                 self.bad.append(("ERROR", role, repr(error)))
             return
-        self.ends[role] = done.result()
+        chain = self.ends[role] = done.result()
+        if role in self.honest:
+            made = self.memories[role].disk.made
+            self._keys.add(tuple(made.get(certificate.core.contents, b"") for certificate in results(chain)))
         if set(self.honest) <= self.ends.keys():
             self._over.set()
 
@@ -232,12 +237,7 @@ class World:
     def _judge(self) -> None:
         chains = {role: control.chain for role, control in self.controls.items()}
         self.judge.conclude(self.ends, chains)
-        keys = {
-            tuple(sorted(self.memories[role].disk.made.get(c.core.contents, b"") for c in results(self.ends[role])))
-            for role in self.honest
-            if role in self.ends
-        }
-        if len(keys) > 1:
+        if len(self._keys) > 1:
             self.bad.append(("DIFFERENT KEYS",))
         left = [role for role in self.honest if role not in self.ends]
         if left and not any(entry[0] == "ERROR" for entry in self.bad):
