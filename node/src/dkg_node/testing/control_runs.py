@@ -79,19 +79,17 @@ def draw_twisted_plan(group: Group, seed: int) -> Plan:
 
 
 def draw_restart_plan(group: Group, seed: int) -> Plan:
-    """Honest parties go down again and again, many at once, beside t colluders that are silent at times."""
+    """Honest parties go down again and again on events, also late, beside t colluders that are silent at times."""
     random = Random(seed * 7963 + group.n)
     faulty = random.sample(list(group.roles), group.t)
-    honest = [role for role in group.roles if role not in faulty]
     return Plan(
         group=group,
         seed=seed,
         faulty=frozenset(faulty),
         behaviour=random.choice(("select", "phase", "phasesel", "silent", "forge")),
-        crashes=[crash for kind in ("mix", "all") for crash in _crashes(random, kind, honest, 80, group.t)],
         event_crashes=8,
-        event_chance=0.4,
-        calm=80,
+        event_chance=random.choice((0.08, 0.15, 0.4)),
+        calm=200,
         cut=1,
     )
 
