@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
-from dkg_node.ceremony import letters
 from dkg_node.ceremony.book import Statement
 from dkg_node.ceremony.chain import (
     NO_PROOF,
@@ -19,201 +17,41 @@ from dkg_node.ceremony.chain import (
     Certificate,
     Chain,
     Core,
-    EraProof,
     Position,
-    go_bytes,
-    head,
     last,
 )
 from dkg_node.ceremony.control import Control
-from dkg_node.ceremony.letters import Ask, Contents, Letter, Say, Show, Sign, Want
-from dkg_node.ceremony.program import Outcome, Ports, Sealed, Setting
+from dkg_node.ceremony.letters import Ask, Contents, Say, Show, Sign, Want
+from dkg_node.ceremony.program import Sealed
 from dkg_node.errors import DkgError, ProtocolError, QuorumLost, SealingError, SetupIncomplete
-from dkg_node.protocols.session import Group, Role, Session, Slot
+from dkg_node.protocols.session import Group, Role
 from dkg_node.protocols.state import PublicState
+from dkg_node.testing.control_alone import (
+    GROUP,
+    KEYS,
+    SEGMENTS,
+    SID,
+    TIMEOUT,
+    Counting,
+    Surroundings,
+    certified,
+    chain_of,
+    control_of,
+    core_after,
+    hear,
+    proof_of,
+    say,
+    start_segment,
+    unstarted,
+)
 from dkg_node.testing.control_party import Crash
 from dkg_node.testing.control_world import Plan, World
-from dkg_node.testing.lockstep import SimulatedIdentities
 from dkg_node.testing.simnet import Faults, Parcel, Weather
-from dkg_node.testing.toy_segments import Shape, ToyPace, ToyProgram
+from dkg_node.testing.toy_segments import Shape, ToyProgram
 from dkg_node.testing.virtual_time import run_virtual
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
-
-    from dkg_node.ceremony.book import Kind
     from dkg_node.ceremony.program import Peers
-    from dkg_node.protocols.session import Exchange, Identity
-
-GROUP = Group(4, 1)
-SID = bytes(32)
-KEYS = SimulatedIdentities(GROUP, 0)
-SEGMENTS = 5
-TIMEOUT = 5.5
-
-
-class Counting:
-    """Party 1's identity; counts the signatures it looks at."""
-
-    def __init__(self) -> None:
-        self.verified = 0
-        self._own: Identity = KEYS.of(1)
-
-    def sign(self, purpose: str, message: bytes) -> bytes:
-        return self._own.sign(purpose, message)
-
-    def verify(self, role: Role, purpose: str, message: bytes, signature: bytes) -> bool:
-        self.verified += 1
-        return self._own.verify(role, purpose, message, signature)
-
-
-@dataclass
-class Surroundings:
-    """Network, vault and program of party 1, all in the test's hands."""
-
-    sent: list[tuple[Role, Letter]] = field(default_factory=list)
-    held: set[bytes] = field(default_factory=set)
-    kept: list[tuple[EraProof, Chain]] = field(default_factory=list)
-    full: bool = False
-    """Whether the disk takes nothing more."""
-    ran: list[Position] = field(default_factory=list)
-    failure: DkgError | None = None
-    """What every segment's program ends with."""
-    refusals: int = 0
-    """How often adoption fails before it succeeds."""
-    adopted: int = 0
-    slots: list[tuple[int, Mapping[Role, bytes]]] = field(default_factory=list)
-    segments: int = SEGMENTS
-
-    def now(self) -> float:
-        return asyncio.get_running_loop().time()
-
-    def open_segment(self, segment: int, deadlines: Sequence[float], era: int = 0) -> None: ...
-
-    def close_segment(self, segment: int, era: int = 0) -> None: ...
-
-    async def exchange(self, request: Exchange) -> Mapping[Role, bytes | None]:
-        self.slots.append((request.tag.slot, request.outgoing))
-        if request.expect:
-            await asyncio.sleep(1e9)
-        return {}
-
-    async def parallel(self, bodies: Sequence[Callable[[], Awaitable[Any]]], window: int) -> list[Any]:
-        raise NotImplementedError
-
-    def offer(self, digest: bytes, body: bytes) -> None: ...
-
-    def fetched(self, digest: bytes) -> bytes | None:
-        return None
-
-    def skip(self, segment: int, slots: Sequence[int]) -> None: ...
-
-    def keep(self, proof: EraProof, chain: Chain) -> None:
-        if self.full:
-            raise SealingError("the sealed state can't be written: free space on the disk")
-        self.kept.append((proof, chain))
-
-    def schedule(self, segment: int, state: PublicState) -> tuple[Slot, ...]:
-        return (Slot("a", 1, 0.0), Slot("b", 1, 0.0))
-
-    async def run(self, session: Session, setting: Setting) -> Outcome:
-        self.ran.append(setting.position)
-        if self.failure is not None:
-            raise self.failure
-        await asyncio.sleep(1e9)
-        raise AssertionError
-
-    def durable(self, setting: Setting, outcome: Outcome) -> None: ...
-
-    def holds(self, certificate: Certificate) -> bool:
-        return certificate.core.contents in self.held
-
-    async def adopt(self, certificate: Certificate, chain: Chain, contents: bytes, peers: Peers) -> None:
-        self.adopted += 1
-        if self.adopted <= self.refusals:
-            raise ProtocolError("a chunk can't be had: fetch it again")
-        self.held.add(certificate.core.contents)
-
-    def reply(self, role: Role, question: bytes) -> bytes | None:
-        return None
-
-    def contents(self, digest: bytes) -> bytes | None:
-        return b"c0" * 1000 if digest == bytes(32) else None
-
-    def send(self, role: Role, data: bytes) -> None:
-        letter = letters.decode(GROUP, data)
-        assert letter is not None
-        self.sent.append((role, letter))
-
-    def letters(self, role: Role, kind: type) -> list[Letter]:
-        return [letter for to, letter in self.sent if to == role and isinstance(letter, kind)]
-
-
-def control_of(around: Surroundings, identity: Identity | None = None, sealed: Sealed | None = None) -> Control:
-    """Party 1, started."""
-    control = unstarted(around, identity, sealed)
-    control.start()
-    return control
-
-
-def unstarted(around: Surroundings, identity: Identity | None, sealed: Sealed | None) -> Control:
-    return Control(
-        Ports(
-            group=GROUP,
-            me=1,
-            sid=SID,
-            identity=identity or KEYS.of(1),
-            network=around,
-            link=around,  # type: ignore[arg-type] # what these tests need of it
-            send=around.send,
-            program=around,
-            vault=around,
-            pace=ToyPace(),
-            observe=lambda *_: None,
-            linger=TIMEOUT / 4,
-        ),
-        sealed or Sealed(),
-    )
-
-
-def hear(control: Control, role: Role, *heard: Letter) -> None:
-    for letter in heard:
-        control.take(role, letters.encode(letter))
-
-
-def say(role: Role, kind: Kind, position: Position) -> Say:
-    return Say(Statement.sign(KEYS.of(role), SID, kind, position))
-
-
-def core_after(chain: Chain, position: Position, absent: frozenset[Role] = frozenset()) -> Core:
-    body = b"c%d" % max(0, position.segment)
-    return Core(position, head(chain), sha256(body).digest(), PublicState(absent=absent))
-
-
-def certified(chain: Chain, position: Position, absent: frozenset[Role] = frozenset()) -> Chain:
-    core = core_after(chain, position, absent)
-    signed = {role: KEYS.of(role).sign(SEGMENT_PURPOSE, core.signed(SID)) for role in (2, 3, 4)}
-    return (*chain, Certificate(core, signed))
-
-
-def chain_of(*positions: tuple[int, int]) -> Chain:
-    chain: Chain = ()
-    for position in positions:
-        chain = certified(chain, Position(*position))
-    return chain
-
-
-def proof_of(era: int) -> EraProof:
-    signed = go_bytes(SID, "go", Position(era, RESUME))
-    return EraProof(era, {role: KEYS.of(role).sign("go", signed) for role in (2, 3, 4)})
-
-
-async def start_segment(control: Control, position: Position) -> None:
-    """The others say ready and go."""
-    for role in (2, 3, 4):
-        hear(control, role, say(role, "ready", position), say(role, "go", position))
-    await asyncio.sleep(0.01)
-
 
 # --- floods
 
