@@ -29,7 +29,14 @@ if TYPE_CHECKING:
 
 KEY_FILES = ("keyset", "public_key", "server_key")
 FETCHED = ("transcript.fetched", "certificate.fetched", "measurements.fetched")
-MADE = ("certificate.json", "measurements.json", "transcript.jsonl", "identity.json", "control.sealed")
+MADE = (
+    "certificate.json",
+    "measurements.json",
+    "transcript.jsonl",
+    "identity.json",
+    "control.sealed",
+    "peer-epochs.sealed",
+)
 LARGEST = 64 << 20
 """Most bytes of a transcript, a certificate or measurements."""
 PATIENCE = 60.0
