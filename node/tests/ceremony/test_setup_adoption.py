@@ -9,16 +9,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from dkg_node.algebra.encoding import enc
 from dkg_node.algebra.kernel import Contributions, Secret
 from dkg_node.ceremony import letters
 from dkg_node.ceremony.contents import HASH, encode_setup
 from dkg_node.ceremony.letters import QUESTION_LIMIT, REPLY_LIMIT, Inquire, Reply
 from dkg_node.ceremony.setup import MOST
 from dkg_node.offline.chunk import Batch, Chunk
+from dkg_node.protocols.broadcast import HEAD, SIGNATURE
 from dkg_node.protocols.prss import ANSWER, ENTRY, certify, keys_of
-from dkg_node.protocols.session import Group
+from dkg_node.protocols.session import SEGMENTS, Group
 from dkg_node.sealing.development import KEY_FILE
 from dkg_node.sharing.sets import contains, sets_of
+from dkg_node.testing.control_party import mac
 from dkg_node.testing.setup_world import SID, Draws, Home, SetupWorld
 from dkg_node.testing.simnet import Faults
 
@@ -29,8 +32,8 @@ if TYPE_CHECKING:
     from dkg_node.ceremony.letters import Letter
     from dkg_node.ceremony.setup import SetupKeeper
     from dkg_node.protocols.prss import Certified
-    from dkg_node.protocols.session import Role
-    from dkg_node.testing.simnet import Parcel
+    from dkg_node.protocols.session import Exchange, Role
+    from dkg_node.testing.simnet import Parcel, SimNetwork
 
 SMALL = Group(4, 1)
 VICTIM, LIAR = 1, 4
@@ -366,6 +369,40 @@ def test_nothing_of_the_setup_is_left_once_the_key_is_made(world: SetupWorld) ->
     keeper.finish()
     assert keeper.reply(LIAR, digest + place) is None
     assert [path.name for path in home.directory.iterdir()] == [KEY_FILE]
+
+
+@dataclass(slots=True)
+class Misreport(Faults):
+    """The liar reports a wrong digest for every contribution."""
+
+    def twist(self, network: SimNetwork, request: Exchange) -> list[Mapping[Role, bytes]]:
+        if network.me != LIAR or request.slot != "digests.1":
+            return [request.outgoing]
+        body = next(iter(request.outgoing.values()))[SIGNATURE:]
+        made = body[:HEAD] + b"\x07" * (len(body) - HEAD)
+        digest = sha256(made).digest()
+        network.offer(digest, made)
+        where = enc(SID, network.era, request.tag.segment % SEGMENTS, request.tag.slot)
+        return [dict.fromkeys(request.outgoing, mac(0, LIAR, "broadcast", where + enc(LIAR, digest)) + made)]
+
+
+@pytest.mark.parametrize("lies", [False, True], ids=["all honest", "a liar"])
+def test_a_restart_during_setup_does_not_end_the_attempt_whatever_one_party_reports(
+    tmp_path: Path, *, lies: bool
+) -> None:
+    world = SetupWorld(SMALL, tmp_path, faults=Misreport() if lies else Faults())
+
+    async def scene(world: SetupWorld) -> None:
+        world.boot()
+        await world.happens(VICTIM, "start")
+        world.crash(VICTIM)
+        await asyncio.sleep(0.5)
+        world.boot(VICTIM)
+        await world.ended(VICTIM, 2, 3)
+
+    world.play(scene)
+    assert world.opened(VICTIM, 2, 3)
+    assert lies == any(event == "quorum lost" for _, event in world.events), "the lie is told"
 
 
 # --- with batches behind the setup

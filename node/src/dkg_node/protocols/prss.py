@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from dkg_node.algebra.encoding import digest as hash_of
 from dkg_node.algebra.kernel import Contributions
-from dkg_node.errors import QuorumLost, SetupIncomplete
+from dkg_node.errors import ProtocolError, QuorumLost, SetupIncomplete
 from dkg_node.protocols.broadcast import broadcast, broadcast_slots
 from dkg_node.protocols.session import Slot
 from dkg_node.sharing.sets import contains, members_of, sets_of
@@ -68,7 +68,8 @@ async def setup_from(session: Session, draws: Contributions) -> Setup:
     """Make the PRSS keys. ``draws`` holds the party's own contributions and takes the others'.
 
     The seed of ``draws`` must be sealed before (a crash must not equivocate).
-    Raises SetupIncomplete when a set has no counted contribution, QuorumLost when a counted one can't be had.
+    Raises SetupIncomplete when a set has no counted contribution, QuorumLost when a counted one can't be had or when
+    parties are missing of whom more would have made one count.
     """
     group = session.group
     got = await session.exchange(
@@ -89,7 +90,11 @@ async def setup_from(session: Session, draws: Contributions) -> Setup:
 
 
 def certify(group: Group, reports: Mapping[Role, bytes | None]) -> Certified:
-    """Which contributions count: those that t+1 members of the set reported alike. Pure in the Broadcast outputs."""
+    """Which contributions count: those that t+1 members of the set reported alike. Pure in the Broadcast outputs.
+
+    A set without any: QuorumLost while members are missing, since they may be honest and back in the next era;
+    SetupIncomplete when all are there, which takes more than t liars.
+    """
     votes: dict[int, dict[int, Counter[bytes]]] = {}
     for reporter, table in reports.items():
         for mask, contributor, entry in read_table(group, reporter, table):
@@ -103,10 +108,27 @@ def certify(group: Group, reports: Mapping[Role, bytes | None]) -> Certified:
             if winner and winner[0][1] > group.t:
                 row[contributor] = winner[0][0]
         if not row:
-            msg = f"setup: no contribution counts for the set {members_of(mask, group)}; start a new attempt"
-            raise SetupIncomplete(msg, [r for r in group.roles if reports.get(r) is None])
+            raise _uncounted(group, mask, reports)
         certified[mask] = row
     return certified
+
+
+def _uncounted(group: Group, mask: int, reports: Mapping[Role, bytes | None]) -> ProtocolError:
+    """Why a set has no counted contribution: because of members that said or heard too little, or of liars alone.
+
+    More than t members of a set are honest: whoever was there throughout reports at least their contributions.
+    """
+    members = members_of(mask, group)
+    heard = Counter(
+        reporter
+        for reporter in members
+        for place, _, entry in read_table(group, reporter, reports.get(reporter))
+        if place == mask and entry != ABSENT
+    )
+    missing = [r for r in members if reports.get(r) is None or heard[r] <= group.t]
+    if missing:
+        return QuorumLost(f"setup: the set {members} lacks parties {missing}: bring them back", missing)
+    return SetupIncomplete(f"setup: no contribution counts for the set {members}; start a new attempt")
 
 
 def read_table(group: Group, reporter: Role, table: bytes | None) -> list[tuple[int, Role, bytes]]:
