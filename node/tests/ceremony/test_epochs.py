@@ -181,23 +181,60 @@ def test_only_newer_statements_signed_by_the_party_itself_are_remembered() -> No
     play(scene)
 
 
-def test_a_peer_that_sends_statements_without_end_makes_few_writes_and_holds_up_nobody() -> None:
+@pytest.mark.parametrize("liars", [(1,), (1, 4)])
+def test_peers_that_send_statements_without_end_make_one_write_a_second_together(liars: tuple[Role, ...]) -> None:
+    seconds, many = 10, 40
+
+    async def scene(stage: Stage) -> None:
+        town = Town(stage)
+        two = town.boot(2)
+        loop = asyncio.get_running_loop()
+        begin = loop.time()
+        for epoch in range(1, seconds * many):
+            for role in liars:
+                town.tell(role, 2, "epoch", town.statement(role, 1, epoch).encode())
+                await asyncio.sleep(GAP / many / len(liars))
+        await settle()
+        assert town.safes[2].peers[1].stamp.place.epoch == seconds * many - 1
+        assert town.safes[2].writes <= (loop.time() - begin) / GAP + stage.group.n
+        for role in liars:
+            town.tell(role, 2, "epoch", town.statement(role, 1, 1000).encode())
+        town.tell(3, 2, "epoch", town.statement(3, 1, 1).encode())
+        await asyncio.sleep(GAP + 2 * BATCH)
+        assert town.safes[2].peers[3].stamp.place.epoch == 1, "nobody is held up for longer than a write's turn"
+        assert not two._unsealed
+
+    play(scene)
+
+
+def test_statements_of_all_parties_in_a_row_wait_for_no_turn() -> None:
     async def scene(stage: Stage) -> None:
         town = Town(stage)
         town.boot(2)
-        for epoch in range(1, 400):
-            town.tell(1, 2, "epoch", town.statement(1, 1, epoch).encode())
-            await asyncio.sleep(GAP / 40)
+        for role in (1, 3, 4):
+            town.tell(role, 2, "epoch", town.statement(role, 1, 1).encode())
+            await asyncio.sleep(2 * BATCH)
+            assert role in town.safes[2].peers
+
+    play(scene)
+
+
+def test_a_statement_is_acknowledged_only_when_it_is_durable() -> None:
+    async def scene(stage: Stage) -> None:
+        town = Town(stage)
+        for role in (1, 2, 3):
+            town.boot(role)
+        for epoch in range(1, 3 * stage.group.n):
+            town.tell(4, 2, "epoch", town.statement(4, 1, epoch).encode())
+            town.tell(4, 3, "epoch", town.statement(4, 1, epoch).encode())
+            await asyncio.sleep(2 * BATCH)
+        town.epochs[1].keep(NO_PROOF, ())
+        await asyncio.sleep(2 * BATCH)
+        assert 1 not in town.safes[2].peers, "the liar has used up what goes without a turn"
+        assert not town.epochs[1].remembered()
         await settle()
-        assert town.safes[2].peers[1].stamp.place.epoch == 399
-        assert town.safes[2].writes <= 13
-        town.tell(1, 2, "epoch", town.statement(1, 1, 400).encode())
-        await asyncio.sleep(2 * BATCH)
-        town.tell(1, 2, "epoch", town.statement(1, 1, 401).encode())
-        town.tell(3, 2, "epoch", town.statement(3, 1, 1).encode())
-        await asyncio.sleep(2 * BATCH)
-        assert town.safes[2].peers[3].stamp.place.epoch == 1
-        assert town.safes[2].peers[1].stamp.place.epoch == 400, "that of the busy one waits"
+        assert 1 in town.safes[2].peers
+        assert town.epochs[1].remembered()
 
     play(scene)
 

@@ -28,8 +28,10 @@ if TYPE_CHECKING:
     from dkg_node.ceremony.statements import Asking, Kept
     from dkg_node.protocols.session import Group, Identity, Role
 
-BATCH, GAP = 0.005, 0.1
-"""Seconds: statements that come together are sealed together; one peer's no oftener, so it can't make many writes."""
+BATCH, GAP = 0.005, 1.0
+"""Seconds: statements that come together are sealed together; in the long run one write a GAP for all peers, as
+each holds up the loop and a liar makes statements without end. The first n after a quiet time need not wait: honest
+parties state what they sealed about once a segment, all at nearly the same time. Behind liars they wait for one GAP."""
 
 
 class Safe(Protocol):
@@ -77,7 +79,8 @@ class Epochs:
         self._peers = dict(safe.statements())
         self._unsealed: dict[Role, EpochStatement] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self._sealed_at: dict[Role, float] = {}
+        self._paid = float("-inf")
+        """Up to when the writes so far use up what one a GAP allows."""
         self._own: EpochStatement | None = None
         self._acknowledged: set[Role] = set()
         self._told = False
@@ -197,33 +200,26 @@ class Epochs:
             self._unsealed[role] = statement
             self._seal_later()
 
-    def _due(self, role: Role) -> float:
-        return self._sealed_at.get(role, float("-inf")) + GAP
-
     def _seal_later(self) -> None:
-        """When the first of what is not sealed yet may be."""
-        loop = asyncio.get_running_loop()
-        when = max(loop.time() + BATCH, min(map(self._due, self._unsealed)))
-        if self._timer is None or when < self._timer.when():
-            self.close()
-            self._timer = loop.call_at(when, self._seal)
+        """All that is not sealed yet, in one write, as soon as one may be."""
+        if self._timer is None:
+            loop = asyncio.get_running_loop()
+            free = self._paid - GAP * (self._home.group.n - 1)
+            self._timer = loop.call_at(max(loop.time() + BATCH, free), self._seal)
 
     def _seal(self) -> None:
         """Make what came durable, then say so."""
         now, self._timer = asyncio.get_running_loop().time(), None
-        fresh = {role: statement for role, statement in self._unsealed.items() if self._due(role) <= now}
+        fresh, self._unsealed = self._unsealed, {}
+        self._paid = max(self._paid, now) + GAP
         try:
             self._safe.keep_statements(self._peers | fresh)
         except SealingError as error:
             self._end(error)
             return
         self._peers |= fresh
-        self._sealed_at |= dict.fromkeys(fresh, now)
         for role, statement in fresh.items():
-            del self._unsealed[role]
             self._send_kept(role, statement)
-        if self._unsealed:
-            self._seal_later()
 
     def _send_kept(self, role: Role, statement: EpochStatement) -> None:
         stamp = statement.stamp
