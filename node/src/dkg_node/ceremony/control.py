@@ -164,11 +164,15 @@ class Control(Standing):
         self._silence.look()
 
     def _learn_era(self, proof: EraProof) -> None:
-        """Another's proof of a higher era ends the running one."""
+        """Another's proof of a higher era ends the running one; its ``go`` start the resume here, too, at once.
+
+        Nobody asks for yet another era for having learnt of this one: a liar that is quick to show proofs could make
+        t+1 honest parties do so, for ever. A resume that ends without a certificate asks for it.
+        """
         ports = self._ports
         new = proof.era > self.era and proves(proof, ports.group, ports.sid, ports.identity)
         if new and self._enter_era(proof):
-            self._want(Position(self.era + 1, RESUME))
+            self._go.learn(proof)
             self._want_next()
 
     # --- certificates

@@ -180,6 +180,12 @@ class GoExchange:
         """Count one's own."""
         self.book.note(self._ports.me, statement, self._ports.network.now())
 
+    def learn(self, proof: EraProof) -> None:
+        """Count the ``go`` of a proof that holds."""
+        position = Position(proof.era, RESUME)
+        for role, signature in proof.signatures.items():
+            self.book.note(role, Statement("go", position, signature), self._ports.network.now())
+
     def said(self, kind: Kind, position: Position) -> bool:
         """Whether this party has said it."""
         entry = self.book.entry(position)
