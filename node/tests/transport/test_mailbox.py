@@ -26,10 +26,14 @@ class Record:
     def __init__(self) -> None:
         self.pulls: list[tuple[int, bytes]] = []
         self.consumed_bytes: Counter[int] = Counter()
+        self.hurry: list[float] = []
 
     def pull(self, role: int, tag: Tag, digest: bytes) -> None:
         assert tag.segment >= 0
         self.pulls.append((role, digest))
+
+    def hurry_at(self, instant: float) -> None:
+        self.hurry.append(instant)
 
     def consumed(self, role: int, size: int) -> None:
         self.consumed_bytes[role] += size
@@ -324,18 +328,101 @@ def test_no_answer_sends_it_to_the_next_after_a_while() -> None:
     naming(box)
     hear(box, 2, DIGEST)
     hear(box, 3, DIGEST)
-    box.hurry(0.5, 1.0)
+    box.hurry(0.5)
     assert record.pulls == [(2, DIGEST)]
-    box.hurry(1.0, 1.0)
+    box.hurry(box.patience)
     assert record.pulls == [(2, DIGEST), (3, DIGEST)]
     assert answer(box, 2), "the first may still answer"
+
+
+def test_t_silent_liars_cost_the_patience_once() -> None:
+    box, record = mailbox()
+    naming(box)
+    for role in (2, 3, 4):
+        hear(box, role, DIGEST)
+    box.hurry(box.patience)
+    assert record.pulls == [(2, DIGEST), (3, DIGEST), (4, DIGEST)]
+
+
+def test_a_liar_that_names_a_body_first_and_never_serves_it_keeps_it_from_nobody() -> None:
+    box, record = mailbox()
+    naming(box)
+    hear(box, 2, DIGEST)
+    box.hurry(box.patience)
+    hear(box, 3, DIGEST, now=box.patience / 2)
+    assert record.hurry, "somebody must come back for it"
+    box.hurry(max(record.hurry))
+    assert record.pulls == [(2, DIGEST), (3, DIGEST)]
+
+
+def test_a_slow_honest_answer_still_counts_after_a_liar_was_asked_next() -> None:
+    box, record = mailbox()
+    naming(box)
+    hear(box, 2, DIGEST)
+    hear(box, 3, DIGEST, now=box.patience)
+    assert record.pulls == [(2, DIGEST), (3, DIGEST)]
+    assert answer(box, 2), "the right bytes are the right bytes, whoever brings them"
+    assert box.held(DIGEST) == BODY
+
+
+def test_the_silent_are_asked_again_when_all_others_failed() -> None:
+    box, record = mailbox()
+    naming(box)
+    hear(box, 2, DIGEST)
+    hear(box, 3, DIGEST, now=box.patience)
+    answer(box, 3, b"another")
+    assert record.pulls == [(2, DIGEST), (3, DIGEST), (2, DIGEST)]
+
+
+def test_one_who_names_a_body_long_after_the_silent_first_is_asked_at_once() -> None:
+    box, record = mailbox()
+    naming(box)
+    hear(box, 2, DIGEST)
+    hear(box, 3, DIGEST, now=box.patience)
+    assert record.pulls == [(2, DIGEST), (3, DIGEST)]
+
+
+@pytest.mark.parametrize("liar", [2, 3])
+@pytest.mark.parametrize("empties", [1, 2, 5])
+def test_a_liar_s_empty_answers_never_end_the_wait_for_an_honest_one_s(liar: int, empties: int) -> None:
+    """Else two liars split a Broadcast: one names its digest, says at the end that it has no body, and it is None."""
+    box, _ = mailbox()
+    naming(box)
+    honest = 5 - liar
+    hear(box, 2, DIGEST)
+    hear(box, 3, DIGEST, now=box.patience)
+    for _ in range(empties):
+        assert answer(box, liar, b"") == []
+    assert answer(box, honest), "it was asked and has yet to answer"
+    assert box.held(DIGEST) == BODY
+
+
+def test_an_empty_answer_of_a_party_that_was_not_asked_ends_nothing() -> None:
+    box, record = mailbox()
+    naming(box)
+    hear(box, 2, DIGEST)
+    hear(box, 4, DIGEST)
+    answer(box, 4, b"")
+    answer(box, 1, b"")
+    assert record.pulls == [(2, DIGEST)]
+    assert answer(box, 2)
+
+
+def test_when_all_who_name_a_body_have_it_not_the_next_one_who_does_is_asked() -> None:
+    box, record = mailbox()
+    naming(box)
+    hear(box, 2, DIGEST)
+    answer(box, 2, b"")
+    hear(box, 3, DIGEST)
+    assert record.pulls == [(2, DIGEST), (3, DIGEST)]
+    assert answer(box, 3)
 
 
 def test_a_body_nobody_asked_for_is_dropped() -> None:
     box, _ = mailbox()
     naming(box)
-    hear(box, 2, DIGEST)
     assert answer(box, 4) == []
+    hear(box, 2, DIGEST)
     assert answer(box, 2, digest=bytes(32)) == []
     assert box.held(DIGEST) is None
 

@@ -13,6 +13,7 @@ from random import Random
 from typing import TYPE_CHECKING, TypeVar
 
 from dkg_node.protocols.session import Exchange, Group, Role, Tag
+from dkg_node.transport.inbox import Inbox
 from dkg_node.transport.mailbox import Mailbox, Pending
 from dkg_node.transport.settings import Letter, LoopClock
 from dkg_node.transport.window import Window
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 EARLY_LIMIT = 1 << 22
+LETTER_LIMIT = 1 << 24
 ORDER = 1e-6
 """Two messages of one stream never come at the same instant."""
 
@@ -150,12 +152,11 @@ class SimNetwork:
         """Up at once."""
         self._wires, self.me, self.boot = wires, me, boot
         self.mailbox = Mailbox(me, self, round_timeout / 4, EARLY_LIMIT)
-        self._patience = self.mailbox.grace / 4
         self._futures: dict[Pending, asyncio.Future[None]] = {}
         self._window = Window(LoopClock())
         self.era = 0
         self.down = False
-        self._letters: asyncio.Queue[Letter] = asyncio.Queue()
+        self._letters = Inbox(LETTER_LIMIT)
 
     def now(self) -> float:
         """Virtual seconds."""
@@ -218,7 +219,7 @@ class SimNetwork:
     def file(self, role: Role, payload: bytes | None) -> None:
         """A letter has come; None: a new boot of the peer."""
         if not self.down:
-            self._letters.put_nowait(Letter(role, payload))
+            self._letters.put(Letter(role, payload))
 
     async def inbox(self) -> Letter:
         """The next letter."""
@@ -247,11 +248,14 @@ class SimNetwork:
     def pull(self, role: Role, tag: Tag, digest: bytes) -> None:
         """See Effects."""
         self._wires.send(self, role, Parcel("want", self.era, tag, digest))
-        asyncio.get_running_loop().call_later(self._patience, self._hurry)
 
-    def _hurry(self) -> None:
+    def hurry_at(self, instant: float) -> None:
+        """See Effects."""
+        asyncio.get_running_loop().call_at(instant, self._hurry, instant)
+
+    def _hurry(self, when: float) -> None:
         if not self.down:
-            self.mailbox.hurry(self.now(), self._patience - 1e-9)
+            self.mailbox.hurry(max(self.now(), when))
 
     def consumed(self, role: Role, size: int) -> None:
         """See Effects."""

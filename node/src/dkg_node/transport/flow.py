@@ -10,6 +10,9 @@ from threading import Lock
 from dkg_node.protocols.session import Role
 from dkg_node.transport.frames import HEADER_SIZE, NO_SLOT, Frame, Kind
 
+MOST_ROWS = 1 << 12
+"""Rows a peer's headers can make here: it may write any segment and slot into them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
@@ -33,6 +36,8 @@ class Meter:
 
     _lock: Lock = field(default_factory=Lock)
     _counts: dict[tuple[Role, int, int], list[int]] = field(default_factory=dict)
+    _heard: Counter[Role] = field(default_factory=Counter)
+    """Rows made by what a peer sent."""
 
     def sent(self, role: Role, frames: Iterable[Frame], size: int, again: int) -> None:
         """Count one gRPC message of ``size`` bytes, the first ``again`` frames of which were sent before."""
@@ -53,6 +58,9 @@ class Meter:
                 if slot != NO_SLOT and frame.address.kind is not Kind.ACK
                 else (role, 0, -1)
             )
+            if column and key not in self._counts:
+                key = key if self._heard[role] < MOST_ROWS else (role, 0, -1)
+                self._heard[role] += 1
             row = self._counts.setdefault(key, [0, 0, 0, 0])
             row[column] += len(frame.payload) if index >= again else 0
             row[column + 1] += HEADER_SIZE + len(frame.payload)

@@ -41,6 +41,10 @@ class Effects(Protocol):
         """Ask a peer for a body."""
         ...
 
+    def hurry_at(self, instant: float) -> None:
+        """Call ``hurry`` at that time or soon after."""
+        ...
+
     def consumed(self, role: Role, size: int) -> None:
         """Bytes of that peer's messages that need no room any more."""
         ...
@@ -79,16 +83,21 @@ class Pending:
 
 @dataclass(slots=True)
 class _Pull:
-    """A body that is wanted: whom it was asked from, who else names it."""
+    """A body that is wanted. It ends with the body, or when all who name it have said that they have it not.
+
+    The first one who names it is asked; all others as well when that takes longer than the patience, so t liars that
+    never answer cost it once. An answer without the body strikes off its sender alone: a liar must not speak for an
+    honest party that has yet to answer.
+    """
 
     limit: int
     tag: Tag
-    asked: Role
     since: float
+    """When the first one was asked."""
+    asked: list[Role]
+    """Those who have yet to answer; never empty."""
     others: list[Role] = field(default_factory=list)
-    """Not asked yet."""
-    also: set[Role] = field(default_factory=set)
-    """Asked before ``asked``, or beside it."""
+    """Those who name it and were not asked yet."""
 
 
 @dataclass(slots=True)
@@ -294,6 +303,10 @@ class Mailbox:
         """A body of the newest open segment."""
         return self._bodies[max(self.open_positions)].get(digest) if self.open_positions else None
 
+    def serves(self, position: Position) -> bool:
+        """Whether bodies of that segment are still there for peers."""
+        return position in self._bodies
+
     def serve(self, era: int, segment: int, digest: bytes) -> bytes | None:
         """What a peer that wants a body gets."""
         return self._bodies.get((era, segment), {}).get(digest)
@@ -303,15 +316,12 @@ class Mailbox:
         segment = self.open_positions.get((era, tag.segment))
         digest, body = answer[:32], answer[32:]
         pull = segment.pulls.get(digest) if segment is not None else None
-        if segment is None or pull is None or role not in {pull.asked, *pull.others, *pull.also}:
+        if segment is None or pull is None:
             self.counters["late"] += 1
             return []
         if len(body) > pull.limit or sha256(body).digest() != digest:
             self.counters["unserved"] += 1
-            if role in pull.others:
-                pull.others.remove(role)
-            elif not self._ask_next(pull, digest):
-                del segment.pulls[digest]
+            self._strike(segment, role, digest)
             return []
         del segment.pulls[digest]
         self._bodies[era, tag.segment][digest] = body
@@ -319,38 +329,62 @@ class Mailbox:
 
     def _want(self, segment: _Segment, pending: Pending, role: Role, digest: bytes, now: float) -> None:
         pull = segment.pulls.get(digest)
-        if pull is not None:
-            pull.others.append(role)
-            if now - pull.since >= self.grace / 4:
-                self._ask_next(pull, digest)
+        if pull is None:
+            tag = pending.request.tag
+            segment.pulls[digest] = _Pull(pending.request.body_limit, tag, now, [role])
+            self.effects.pull(role, tag, digest)
             return
-        tag = pending.request.tag
-        segment.pulls[digest] = _Pull(pending.request.body_limit, tag, role, now)
-        self.effects.pull(role, tag, digest)
+        pull.limit = max(pull.limit, pending.request.body_limit)
+        if role not in pull.asked and role not in pull.others:
+            pull.others.append(role)
+        if now >= pull.since + self.patience:
+            self._ask_others(pull, digest)
+        else:
+            self.effects.hurry_at(pull.since + self.patience)
 
-    def _ask_next(self, pull: _Pull, digest: bytes) -> bool:
-        if not pull.others:
-            return False
-        pull.also.add(pull.asked)
-        pull.asked = pull.others.pop(0)
-        self.effects.pull(pull.asked, pull.tag, digest)
-        return True
+    def _ask_others(self, pull: _Pull, digest: bytes) -> None:
+        roles, pull.others = pull.others, []
+        pull.asked += roles
+        for role in roles:
+            self.effects.pull(role, pull.tag, digest)
 
-    def hurry(self, now: float, patience: float) -> bool:
-        """Ask all others that name a body which was asked for longer than ``patience`` seconds ago.
+    def _strike(self, segment: _Segment, role: Role, digest: bytes) -> None:
+        """A party has answered without the body: the next one is asked, or the silent once more; it itself never."""
+        pull = segment.pulls[digest]
+        if role in pull.others:
+            pull.others.remove(role)
+        if role not in pull.asked:
+            return
+        pull.asked.remove(role)
+        if pull.others:
+            pull.asked.append(pull.others.pop(0))
+            self.effects.pull(pull.asked[-1], pull.tag, digest)
+        elif pull.asked:
+            for silent in pull.asked:
+                self.effects.pull(silent, pull.tag, digest)
+        else:
+            del segment.pulls[digest]
+
+    def hurry(self, now: float) -> None:
+        """Ask all others that name a body which was first asked for over ``patience`` ago.
 
         All at once: t liars that serve nothing must not make an honest party miss the slot, one after another.
-        Returns whether a younger one is to be looked at later.
         """
-        younger = False
+        younger = []
         for segment in self.open_positions.values():
             for digest, pull in segment.pulls.items():
-                if now - pull.since < patience:
-                    younger = True
-                    continue
-                while self._ask_next(pull, digest):
-                    pass
-        return younger
+                due = pull.since + self.patience
+                if now >= due:
+                    self._ask_others(pull, digest)
+                elif pull.others:
+                    younger.append(due)
+        if younger:
+            self.effects.hurry_at(min(younger))
+
+    @property
+    def patience(self) -> float:
+        """Seconds after which all others that name a body are asked for it."""
+        return self.grace / 4
 
     def _complete(self, pending: Pending, digest: bytes) -> bool:
         changed = False

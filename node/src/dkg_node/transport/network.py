@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
@@ -15,6 +15,7 @@ from dkg_node.transport.flow import Flow, Meter, Traffic
 from dkg_node.transport.frames import NO_SLOT, Address, Boot, Kind
 from dkg_node.transport.gate import Gates
 from dkg_node.transport.hub import Hub, Peer
+from dkg_node.transport.inbox import Inbox
 from dkg_node.transport.mailbox import Mailbox, Pending, cost
 from dkg_node.transport.settings import Clock, Letter, Limits, LoopClock, NetworkThread, PeerSettings, PeerStatus, Timer
 from dkg_node.transport.streams import Line
@@ -28,6 +29,9 @@ __all__ = [
 
 T = TypeVar("T")
 ERA_LIMIT = SEGMENT_LIMIT = PART_LIMIT = 1 << 32
+
+MOST_WANTS = 1 << 13
+"""Bodies a peer may ask for in one segment: each answer costs memory until acknowledged."""
 
 
 class PeerNetwork:
@@ -65,13 +69,12 @@ class PeerNetwork:
         self._window = Window(self._clock)
         self._looking: set[Pending] = set()
         self._hurry: Timer | None = None
+        self._served: Counter[tuple[Role, tuple[int, int]]] = Counter()
         self._era = 0
         self._status = {
             role: PeerStatus(connected=False, reason=f"party {role} was not reached yet") for role in self._others
         }
-        self._letters: deque[Letter] = deque()
-        self._letter_bytes: Counter[Role] = Counter()
-        self._letter_came = asyncio.Event()
+        self._letters = Inbox(settings.limits.inbox)
         self._status_changed = asyncio.Event()
         self._paused: set[Role] = set()
         self._refused_by: set[Role] = set()
@@ -156,6 +159,8 @@ class PeerNetwork:
         """
         for pending in self._mailbox.close((era, segment)):
             self._finish(pending)
+        for role, position in [key for key in self._served if not self._mailbox.serves(key[1])]:
+            del self._served[role, position]
         for role in self._others:
             if self._flow.backlog(role) > self._settings.limits.backlog:
                 self._on_hub("purge", role, era, segment)
@@ -271,22 +276,11 @@ class PeerNetwork:
             self._send([(role, Message(Address(Kind.POST, 0, 0, NO_SLOT, 0), payload))])
 
     async def inbox(self) -> Letter:
-        """The next letter; one reader at a time."""
-        while not self._letters:
-            self._letter_came.clear()
-            await self._letter_came.wait()
-        letter = self._letters.popleft()
-        self._letter_bytes[letter.role] -= cost(letter.payload or b"")
-        return letter
+        """The next letter, of each peer that has some waiting in turn; one reader at a time."""
+        return await self._letters.get()
 
     def _file(self, letter: Letter) -> None:
-        size = cost(letter.payload or b"")
-        if self._letter_bytes[letter.role] + size > self._settings.limits.inbox:
-            self._counters["dropped letters"] += 1
-            return
-        self._letter_bytes[letter.role] += size
-        self._letters.append(letter)
-        self._letter_came.set()
+        self._counters["dropped letters"] += not self._letters.put(letter)
 
     # --- what is known
 
@@ -321,16 +315,15 @@ class PeerNetwork:
     def pull(self, role: Role, tag: Tag, digest: bytes) -> None:
         """Ask a peer for a body, and others that name it if it takes long."""
         self._send([(role, Message(Address(Kind.WANT, self._era, tag.segment, tag.slot, tag.part), digest))])
-        self._hurry_later()
 
-    def _hurry_later(self) -> None:
+    def hurry_at(self, instant: float) -> None:
+        """Have the mailbox ask others for what takes long."""
         if self._hurry is None:
-            self._hurry = self._clock.call_at(self.now() + self._mailbox.grace / 4, self._hurry_up)
+            self._hurry = self._clock.call_at(instant, partial(self._hurry_up, instant))
 
-    def _hurry_up(self) -> None:
+    def _hurry_up(self, when: float) -> None:
         self._hurry = None
-        if self._mailbox.hurry(self.now(), self._mailbox.grace / 4):
-            self._hurry_later()
+        self._mailbox.hurry(max(self.now(), when))
 
     def consumed(self, role: Role, size: int) -> None:
         """A peer's message needs no room any more."""
@@ -392,8 +385,10 @@ class PeerNetwork:
                     self._look_soon(pending)
 
     def _serve(self, role: Role, wanted: Address, digest: bytes) -> None:
-        body = self._mailbox.serve(wanted.era, wanted.segment, digest) if len(digest) == 32 else None
-        if len(digest) == 32:
+        position = (wanted.era, wanted.segment)
+        if len(digest) == 32 and self._mailbox.serves(position) and self._served[role, position] < MOST_WANTS:
+            self._served[role, position] += 1
+            body = self._mailbox.serve(wanted.era, wanted.segment, digest)
             address = Address(Kind.BODY, wanted.era, wanted.segment, wanted.slot, wanted.part)
             self._send([(role, Message(address, digest + (body or b"")))])
 
