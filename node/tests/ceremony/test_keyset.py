@@ -25,6 +25,7 @@ from dkg_node.testing.lockstep import run_lockstep
 from dkg_node.testing.small_sets import TOY
 
 if TYPE_CHECKING:
+    from dkg_node.ceremony.phases import Segment
     from dkg_node.ceremony.program import Peers
     from dkg_node.ceremony.run import Party, Work
 
@@ -33,6 +34,7 @@ PLAN = plan_of(TOY)
 SEGMENTS = segments_of(GROUP, TOY, PLAN)
 KEYS = [segment for segment in SEGMENTS if segment.key is not None]
 FILES = SEGMENTS[-1]
+CERTIFIED = (*KEYS, FILES)
 DEALT = ideal(GROUP, TOY, PLAN, 61)
 SMALL = 64
 """Bytes of a block in these tests: every key has several."""
@@ -99,7 +101,7 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 def opened(homes: dict[Role, Home], boots: dict[Role, Keyset], era: int = 0) -> list[bytes]:
     """All segments run at all parties; the contents of their certificates, kept by all."""
     found: list[bytes] = []
-    for segment in (*KEYS, FILES):
+    for segment in CERTIFIED:
 
         async def program(session: Session, segment=segment) -> bytes:  # type: ignore[no-untyped-def]  # noqa: ANN001
             entered = replace(session, era=era).enter(segment.index, segment.schedule)
@@ -131,7 +133,7 @@ Made = tuple[dict[Role, Home], dict[Role, Keyset], list[bytes]]
 
 
 async def catch_up(home: Home, boot: Keyset, contents: list[bytes], peers: OthersBlocks) -> None:
-    for segment, body in zip((*KEYS, FILES), contents, strict=True):
+    for segment, body in zip(CERTIFIED, contents, strict=True):
         seed = b"" if segment.key is not None else boot.seed(sha256(contents[0]).digest())
         await boot.adopt(segment, body, seed, cast("Peers", peers))
         home.archive.keep(body)
@@ -140,8 +142,18 @@ async def catch_up(home: Home, boot: Keyset, contents: list[bytes], peers: Other
 
 def held(home: Home, contents: list[bytes]) -> list[bool]:
     """What a new boot finds whole."""
-    boot = home.boot()
-    return [boot.holds(one, sha256(body).digest()) for one, body in zip((*KEYS, FILES), contents, strict=True)]
+    return found(home.boot(), contents)
+
+
+def found(boot: Keyset, contents: list[bytes]) -> list[bool]:
+    """What a boot finds whole, and then holds."""
+
+    async def look() -> list[bool]:
+        return [await boot.found(one, sha256(body).digest()) for one, body in zip(CERTIFIED, contents, strict=True)]
+
+    whole = asyncio.run(look())
+    assert whole == [boot.holds(sha256(body).digest()) for body in contents]
+    return whole
 
 
 def test_a_party_that_missed_every_key_ends_with_the_same_files(made: Made, tmp_path: Path) -> None:
@@ -166,7 +178,7 @@ def test_a_restarted_party_holds_what_it_made_and_serves_it(made: Made, tmp_path
     homes, _, contents = made
     boot = homes[3].boot()
     assert all(held(homes[3], contents))
-    assert all(boot.holds(one, sha256(body).digest()) for one, body in zip(KEYS, contents, strict=False))
+    assert all(found(boot, contents))
     late = Home(tmp_path / "late")
     asyncio.run(catch_up(late, late.boot(), contents, OthersBlocks(boot)))
     assert all(held(late, contents))
@@ -185,7 +197,7 @@ def test_damaged_bodies_are_not_held_not_served_and_mended_block_by_block(made: 
     else:
         path.write_bytes(bad[damage])
     boot = homes[4].boot()
-    assert not boot.holds(KEYS[0], sha256(contents[0]).digest())
+    assert found(boot, contents)[0] is False
     served = [boots[4].block(block) for block in opening.blocks]
     assert served.count(None) == (1 if damage in {"flip", "cut"} else len(opening.blocks))
     peers = OthersBlocks(boots[1])
@@ -205,6 +217,36 @@ def test_catching_up_on_one_key_leaves_another_one_under_way_alone(made: Made, t
     sink.write(TOY.keys[1].name, b"second half")
     sink.close(TOY.keys[1].name)
     assert sink.read(TOY.keys[1].name, 0, 100) == b"first half, second half"
+
+
+def test_other_tasks_get_a_turn_after_every_block_that_a_restart_reads(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A segment may be running: its slots do not wait until all keys are hashed."""
+    monkeypatch.setattr(keyset, "READ", SMALL)
+    homes, _, contents = made
+    boot = homes[2].boot()
+    blocks = [len(opening.blocks) for body in contents if (opening := decode_key(body)) is not None]
+    files = [-(-path.stat().st_size // SMALL) for path in homes[2].public.iterdir()]
+
+    async def turns(segment: Segment, body: bytes) -> int:
+        count = 0
+
+        async def other() -> None:
+            nonlocal count
+            while True:
+                count += 1
+                await asyncio.sleep(0)
+
+        task = asyncio.create_task(other())
+        assert await boot.found(segment, sha256(body).digest())
+        task.cancel()
+        return count
+
+    counts = [asyncio.run(turns(segment, body)) for segment, body in zip(CERTIFIED, contents, strict=True)]
+    assert all(count >= least for count, least in zip(counts, [*blocks, sum(files)], strict=True))
+    assert max(blocks) > 1
+    assert max(files) > 1
 
 
 def test_lost_key_files_are_made_again_of_the_bodies(made: Made) -> None:

@@ -14,7 +14,7 @@ from dkg_node.algebra.kernel import Contributions, Secret
 from dkg_node.ceremony import letters
 from dkg_node.ceremony.contents import HASH, encode_setup
 from dkg_node.ceremony.letters import QUESTION_LIMIT, REPLY_LIMIT, Inquire, Reply
-from dkg_node.ceremony.setup import MOST
+from dkg_node.ceremony.setup import DRAWS, MOST
 from dkg_node.offline.chunk import Batch, Chunk
 from dkg_node.protocols.broadcast import HEAD, SIGNATURE
 from dkg_node.protocols.prss import ANSWER, ENTRY, certify, keys_of
@@ -438,6 +438,50 @@ def test_a_party_without_setup_is_no_loss_to_the_batches(tmp_path: Path) -> None
     for number in (1, 2):
         assert world.batch(number, *ALL)
         assert world.signed(VICTIM, number), "it regained its keys before the batches began"
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "remove"])
+@pytest.mark.parametrize("what", ["setup-keys-", "setup-held-", "batch-1-", "batch-2-", ""])
+def test_what_the_disk_damaged_of_a_checkpoint_is_taken_over_from_the_others(
+    tmp_path: Path, what: str, damage: str
+) -> None:
+    world = SetupWorld(SMALL, tmp_path, BATCHES)
+
+    async def scene(world: SetupWorld) -> None:
+        world.boot()
+        await world.ended(*ALL)
+        world.crash(VICTIM)
+        harmed = [path for path in world.homes[VICTIM].directory.glob(f"{what}*.sealed") if path.stem != DRAWS]
+        assert len(harmed) == (1 if what else 4)
+        for path in harmed:
+            good = path.read_bytes()
+            if damage == "remove":
+                path.unlink()
+            else:
+                path.write_bytes(good[:-1] + (b"" if damage == "cut" else bytes([good[-1] ^ 1])))
+        world.boot(VICTIM)
+        await world.ended(VICTIM)
+
+    world.play(scene)
+    assert world.opened(*ALL)
+    assert all(world.batch(number, *ALL) for number in (1, 2))
+    assert inquiries(world, VICTIM) == (0 if what.startswith("batch") or what == "setup-keys-" else 3)
+
+
+def test_a_restart_opens_what_is_whole_and_writes_nothing_anew(tmp_path: Path) -> None:
+    world = SetupWorld(SMALL, tmp_path, BATCHES)
+
+    async def scene(world: SetupWorld) -> None:
+        world.boot()
+        await world.ended(*ALL)
+        world.crash(VICTIM)
+        before = {path: path.stat().st_ino for path in world.homes[VICTIM].directory.iterdir()}
+        world.boot(VICTIM)
+        await world.ended(VICTIM)
+        assert {path: path.stat().st_ino for path in world.homes[VICTIM].directory.iterdir()} == before
+
+    world.play(scene)
+    assert inquiries(world, VICTIM) == 0
 
 
 # --- the keeper alone: large groups, other eras

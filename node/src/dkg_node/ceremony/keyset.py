@@ -75,7 +75,7 @@ class Keyset:
         self._places: dict[bytes, tuple[str, int]] = {}
         """By hash of a block: its key, and where it begins."""
         self._whole: set[bytes] = set()
-        """Digests of contents whose bodies or files this boot has seen whole."""
+        """Digests of contents whose bodies or files this boot has made, fetched or found whole."""
 
     # --- the segments
 
@@ -125,19 +125,21 @@ class Keyset:
         if opened is not None:
             self._serve(opened)
 
-    def holds(self, segment: Segment, contents: bytes) -> bool:
-        """Whether what a certificate names is here, whole. Reads all of it, once in a boot."""
-        if contents in self._whole:
-            return True
+    def holds(self, contents: bytes) -> bool:
+        """Whether this boot has made, fetched or found what a certificate names."""
+        return contents in self._whole
+
+    async def found(self, segment: Segment, contents: bytes) -> bool:
+        """Whether an earlier boot left what a certificate names whole. Reads all of it, other tasks in between."""
         body = self._party.archive.get(contents)
-        if body is None or not (self._has_bodies(body) if segment.key is not None else self._has_files(body)):
+        if body is None or not await (self._has_bodies(body) if segment.key is not None else self._has_files(body)):
             return False
         self._whole.add(contents)
         return True
 
-    def _has_bodies(self, body: bytes) -> bool:
+    async def _has_bodies(self, body: bytes) -> bool:
         opened = written.decode_key(body)
-        if opened is None or self._lacking(opened):
+        if opened is None or await self._lacking(opened):
             return False
         self._serve(opened)
         return True
@@ -145,11 +147,14 @@ class Keyset:
     def _serve(self, opened: OpenedKey) -> None:
         self._places.update({block: (opened.name, i * BLOCK) for i, block in enumerate(opened.blocks)})
 
-    def _has_files(self, body: bytes) -> bool:
+    async def _has_files(self, body: bytes) -> bool:
         digests = written.decode_files(body)
-        return digests is not None and all(
-            _file_digest(self._party.public / f"{name}.bin") == digest for name, digest in digests.items()
-        )
+        if digests is None:
+            return False
+        for name, digest in digests.items():
+            if await _file_digest(self._party.public / f"{name}.bin") != digest:
+                return False
+        return True
 
     def block(self, digest: bytes) -> bytes | None:
         """A block of certified bodies, for a peer that lacks it."""
@@ -157,12 +162,13 @@ class Keyset:
         data = None if place is None else self._party.sink.read(*place, BLOCK)
         return data if data is not None and sha256(data).digest() == digest else None
 
-    def _lacking(self, opened: OpenedKey) -> dict[bytes, list[int]]:
-        """Where the blocks lie that are not here, by hash."""
+    async def _lacking(self, opened: OpenedKey) -> dict[bytes, list[int]]:
+        """Where the blocks lie that are not here, by hash. A segment may be running: it gets its turn at each block."""
         lacking: dict[bytes, list[int]] = {}
         for start, block in zip(range(0, BLOCK * len(opened.blocks), BLOCK), opened.blocks, strict=True):
             if sha256(self._party.sink.read(opened.name, start, BLOCK)).digest() != block:
                 lacking.setdefault(block, []).append(start)
+            await asyncio.sleep(0)
         return lacking
 
     # --- adoption
@@ -176,7 +182,7 @@ class Keyset:
             await self._fetch(segment.key, written.decode_key(body), peers)
             return
         certified = written.decode_files(body)
-        if certified is None or (not self._has_files(body) and await self._files(seed) != certified):
+        if certified is None or (not await self._has_files(body) and await self._files(seed) != certified):
             raise ProtocolError("this party's key files differ from those certified: check its disk and its dkg-bridge")
 
     async def _fetch(self, spec: KeySpec, opened: OpenedKey | None, peers: Peers) -> None:
@@ -192,19 +198,20 @@ class Keyset:
             for start in starts:
                 sink.patch(spec.name, start, data)
 
-        lacking = list(self._lacking(opened).items())
+        lacking = list((await self._lacking(opened)).items())
         for first in range(0, len(lacking), ASKED):
             await asyncio.gather(*(one(*item) for item in lacking[first : first + ASKED]))
         sink.close(spec.name)
 
 
-def _file_digest(path: Path) -> str | None:
-    """SHA-256 of a file, hex; None where there is none."""
+async def _file_digest(path: Path) -> str | None:
+    """SHA-256 of a file, hex; None where there is none. Other tasks get their turn after every ``READ`` bytes."""
     hasher = sha256()
     try:
         with path.open("rb") as file:
             while data := file.read(READ):
                 hasher.update(data)
+                await asyncio.sleep(0)
     except OSError:
         return None
     return hasher.hexdigest()

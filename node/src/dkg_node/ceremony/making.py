@@ -19,7 +19,7 @@ from dkg_node.ceremony.program import Outcome
 from dkg_node.ceremony.progress import VALUE_SLOTS, MeteredLink
 from dkg_node.ceremony.setup import SetupKeeper
 from dkg_node.ceremony.verdicts import Docket
-from dkg_node.errors import ProtocolError
+from dkg_node.errors import ProtocolError, SealingError
 from dkg_node.keygen.preprocessing import Held, key_shares
 from dkg_node.offline.batch import WINDOW, restored, run_batch
 from dkg_node.offline.work import Work as BatchWork
@@ -138,17 +138,25 @@ class Making:
         self._keyset.made(body)
 
     def holds(self, certificate: Certificate) -> bool:
-        """See Program. Once the final PRSS keys are sealed the checkpoints are gone, and all secrets are held."""
+        """See Program: whether it is sealed, and this boot has made it or opened it (``adopt``), so that it is whole.
+
+        Once the final PRSS keys are sealed the checkpoints are gone, and all secrets are held.
+        """
         party, digest = self._party, certificate.core.contents
         segment = self._segment_of(certificate)
         if segment.key is not None:
-            return self._keyset.holds(segment, digest)
+            return self._keyset.holds(digest)
         if segment.kind == "assembly":
-            return party.sealer.has(SHARE) and self._keyset.holds(segment, digest)
-        if party.sealer.has(PRSS):
-            return party.archive.get(digest) is not None
-        held = self._setup.holds(digest) if segment.kind == "setup" else party.sealer.has(_name(segment, digest))
-        return held and party.archive.get(digest) is not None
+            return party.sealer.has(SHARE) and self._keyset.holds(digest)
+        if not party.sealer.has(PRSS) and not self._has(segment, digest):
+            return False
+        return party.archive.get(digest) is not None
+
+    def _has(self, segment: Segment, digest: bytes) -> bool:
+        """Secrets of a setup or a batch, sealed and in memory."""
+        if segment.kind == "setup":
+            return self._setup.holds(digest)
+        return digest in self._made and self._party.sealer.has(_name(segment, digest))
 
     def contents(self, digest: bytes) -> bytes | None:
         """See Program: also every V, and every block of bodies."""
@@ -161,8 +169,13 @@ class Making:
         return self._setup.reply(role, question)
 
     async def adopt(self, certificate: Certificate, chain: Chain, contents: bytes, peers: Peers) -> None:
-        """See Program: batches by V, public keys by block; PRSS keys by asking members; key share from the batches."""
+        """See Program: what an earlier boot left, if it is whole; else from others, in place of what is damaged.
+
+        Batches by V, public keys by block; PRSS keys by asking members; key share from the batches.
+        """
         segment, digest = self._segment_of(certificate), certificate.core.contents
+        if await self._found(segment, digest, contents):
+            return
         if segment.batch is not None:
             self._made[digest] = await self._again(certificate, chain, contents, peers)
         elif segment.kind != "setup":
@@ -174,6 +187,24 @@ class Making:
             await self._setup.adopt(certificate.position.era, digest, contents, peers)
         self._keep(segment, contents)
         self._party.transcript.add("adopted", segment=segment.index)
+
+    async def _found(self, segment: Segment, digest: bytes, contents: bytes) -> bool:
+        """Whether an earlier boot left a segment's results whole. The loop gets its turn: some are large."""
+        await asyncio.sleep(0)
+        if self._party.archive.get(digest) is None:
+            self._party.archive.keep(digest, contents)
+        if segment.key is not None or segment.kind == "assembly":
+            sealed = segment.key is not None or self._party.sealer.has(SHARE)
+            return sealed and await self._keyset.found(segment, digest)
+        try:
+            if self._party.sealer.has(PRSS):
+                return True
+            if segment.kind == "setup":
+                return self._setup.found(digest)
+            self._unsealed(segment, digest)
+        except SealingError:
+            return False
+        return self._has(segment, digest)
 
     async def _again(self, certificate: Certificate, chain: Chain, contents: bytes, peers: Peers) -> Made:
         """A certified batch's results from keys, hash table and V; the loop gets its turn after every chunk."""
@@ -239,7 +270,10 @@ class Making:
         return self._segment_of(certificate).batch is not None
 
     def _made_of(self, certificate: Certificate) -> Made:
-        segment, digest = self._segment_of(certificate), certificate.core.contents
+        return self._unsealed(self._segment_of(certificate), certificate.core.contents)
+
+    def _unsealed(self, segment: Segment, digest: bytes) -> Made:
+        """A batch's results. SealingError when they are not sealed, or damaged."""
         if segment.batch is None:
             raise ValueError(f"{segment.name} is no batch")
         if digest not in self._made:

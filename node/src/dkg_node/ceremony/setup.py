@@ -86,8 +86,15 @@ class SetupKeeper:
         self.sealer.seal_keys(_name(KEYS, digest), FINAL, self._keys[digest])
 
     def holds(self, digest: bytes) -> bool:
-        """Whether keys and contributions are sealed."""
-        return self.sealer.has(_name(HELD, digest)) and self.sealer.has(_name(KEYS, digest))
+        """Whether keys and contributions are sealed, and this boot has made or opened them."""
+        sealed = self.sealer.has(_name(HELD, digest)) and self.sealer.has(_name(KEYS, digest))
+        return sealed and digest in self._keys and digest in self._held
+
+    def found(self, digest: bytes) -> bool:
+        """Open what an earlier boot sealed. False, or SealingError, when it is missing or damaged: peers replace it."""
+        self.keys(digest)
+        self._find(digest)
+        return self.holds(digest)
 
     def keys(self, digest: bytes) -> Keys:
         """The PRSS keys of a certified setup. SealingError when they are not sealed."""
