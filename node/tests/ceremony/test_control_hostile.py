@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from dkg_node.algebra.encoding import enc
+from dkg_node.ceremony import chain as chains
+from dkg_node.ceremony import letters
 from dkg_node.ceremony.book import Statement
-from dkg_node.ceremony.chain import GO_PURPOSE, RESUME, EraProof, Position, go_bytes
-from dkg_node.ceremony.letters import Letter, Say, Show, encode
+from dkg_node.ceremony.chain import GO_PURPOSE, NO_PROOF, RESUME, EraProof, Position, go_bytes
+from dkg_node.ceremony.letters import Ask, Letter, Say, Show, encode
+from dkg_node.protocols import decoding
 from dkg_node.protocols.decoding import decoded
 from dkg_node.protocols.session import Group, Role
-from dkg_node.testing.control_alone import SID, Surroundings, control_of, hear, proof_of
+from dkg_node.testing.control_alone import (
+    SID,
+    TIMEOUT,
+    Counting,
+    Surroundings,
+    certified,
+    chain_of,
+    control_of,
+    hear,
+    proof_of,
+    say,
+)
 from dkg_node.testing.control_faults import CONTROL, Colluders
 from dkg_node.testing.control_party import Crash
 from dkg_node.testing.control_world import Plan, World
@@ -102,3 +118,112 @@ def test_liars_quick_with_proofs_do_not_make_eras_without_end(n: int, t: int) ->
         world = Churning(n, t, seed)
         assert world.run() == []
         assert world.eras <= 2
+
+
+# --- letters that cost
+
+
+def made_up(era: int) -> Show:
+    """An era that nobody proved."""
+    return Show(EraProof(era, dict.fromkeys((1, 2, 3, 4), bytes(64))), ())
+
+
+def test_made_up_proofs_cost_two_signatures_and_then_none_for_a_while() -> None:
+    async def main() -> None:
+        around, identity = Surroundings(), Counting()
+        control = control_of(around, identity)
+        hear(control, 4, *[made_up(era) for era in range(1, 100)])
+        assert identity.verified == 2
+        hear(control, 3, Show(proof_of(1), ()))
+        assert control.era == 1, "another peer is heard all the same"
+        await asyncio.sleep(TIMEOUT / 4 + 0.01)
+        assert around.letters(4, Ask), "what it showed meanwhile is asked for"
+        hear(control, 4, Show(proof_of(2), ()))
+        assert control.era == 2
+        control.close()
+
+    run_virtual(main())
+
+
+def test_who_shows_what_does_not_hold_is_still_heard_for_what_it_says_itself() -> None:
+    async def main() -> None:
+        control = control_of(Surroundings())
+        hear(control, 4, made_up(1), say(4, "ready", Position(0, 0)))
+        assert 4 in control._go.book.entry(Position(0, 0)).ready
+        control.close()
+
+    run_virtual(main())
+
+
+def test_false_statements_cost_one_signature_and_then_none_for_a_while() -> None:
+    async def main() -> None:
+        identity = Counting()
+        control = control_of(Surroundings(), identity)
+        false = Say(Statement("ready", Position(0, 0), bytes(64)))
+        hear(control, 4, *[false] * 100)
+        assert identity.verified == 1
+        await asyncio.sleep(TIMEOUT / 4 + 0.01)
+        hear(control, 4, say(4, "ready", Position(0, 0)))
+        assert 4 in control._go.book.entry(Position(0, 0)).ready
+        control.close()
+
+    run_virtual(main())
+
+
+def test_a_made_up_end_of_a_chain_costs_two_signatures() -> None:
+    async def main() -> None:
+        identity = Counting()
+        control = control_of(Surroundings(), identity)
+        whole = chain_of((0, 0), (0, 1), (0, 2), (0, 3))
+        false = replace(whole[-1], signatures=dict.fromkeys((1, 2, 3, 4), bytes(64)))
+        hear(control, 4, *[Show(NO_PROOF, (*whole[:-1], false))] * 50)
+        assert identity.verified == 2
+        assert control.chain == ()
+        control.close()
+
+    run_virtual(main())
+
+
+def test_false_signatures_under_a_known_certificate_do_not_get_into_the_chain() -> None:
+    async def main() -> None:
+        around = Surroundings()
+        control = control_of(around)
+        first = certified((), Position(0, 0))
+        around.held.add(first[-1].core.contents)
+        hear(control, 2, Show(NO_PROOF, first))
+        false = replace(first[0], signatures=dict.fromkeys((2, 3, 4), bytes(64)))
+        hear(control, 4, Show(NO_PROOF, (false, certified(first, Position(0, 1))[1])))
+        assert control.position == Position(0, 2)
+        assert control.chain[0] == first[0]
+        control.close()
+
+    run_virtual(main())
+
+
+def test_a_chain_longer_than_any_is_not_taken_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        control = control_of(Surroundings())
+        seen: list[bytes] = []
+        monkeypatch.setattr(chains, "decode_certificate", lambda _, data: seen.append(data))
+        hear(control, 4, Show(NO_PROOF, chain_of((0, 0)) * 1000))
+        hear(control, 3, Show(EraProof(900, {}), chain_of((0, 0)) * 100))
+        assert seen == []
+        control.close()
+
+    run_virtual(main())
+
+
+def test_a_letter_of_many_parts_is_dropped_at_the_fifth(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    honest = decoding._item
+
+    def counting(tag: int, *rest: object) -> object:
+        seen.append(tag)
+        return honest(tag, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(decoding, "_item", counting)
+    assert letters.decode(Group(4, 1), enc(b"") * 100_000) is None
+    core = enc(b"") * 100_000
+    assert letters.decode(Group(4, 1), enc("sign", core, bytes(64))) is None
+    assert letters.decode(Group(4, 1), enc("show", core, core)) is None
+    assert len(seen) <= 12

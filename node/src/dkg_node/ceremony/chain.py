@@ -8,6 +8,7 @@ two sets of signatures make no two certificates. Contents (hash table, digest li
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
 from dkg_node.algebra.encoding import Item, digest, enc
@@ -25,6 +26,7 @@ RESUME = -1
 GENESIS = bytes(32)
 """What stands for the certificate before the first."""
 HASH, SIGNATURE = 32, 64
+CORE_ITEMS = 5
 STATE_LIMIT = 1 << 14
 """Longest encoded public state."""
 ERA_LIMIT = 1 << 31
@@ -138,12 +140,17 @@ def _follows(position: Position, given: Position, done: int) -> Position:
 
 
 def extended(chain: Chain, suffix: Chain) -> Chain | None:
-    """``suffix`` on top of the certificate of ``chain`` (or the beginning) that it names; None if it names none."""
+    """``suffix`` on top of the certificate of ``chain`` (or the beginning) that it names; None if it names none.
+
+    Of what both have, the certificates of ``chain`` stay: those of ``suffix`` may carry other signatures.
+    """
     if not suffix:
         return None
     before = suffix[0].core.before
     if before == GENESIS:
-        return suffix
+        both = zip(chain, suffix, strict=False)
+        same = sum(1 for _ in takewhile(lambda pair: pair[0].core == pair[1].core, both))
+        return chain[:same] + suffix[same:]
     for index in range(len(chain), 0, -1):
         if chain[index - 1].core.digest() == before:
             return chain[:index] + suffix
@@ -152,11 +159,17 @@ def extended(chain: Chain, suffix: Chain) -> Chain | None:
 
 def valid(certificate: Certificate, group: Group, sid: bytes, identity: Identity) -> bool:
     """Whether n-t different parties signed it."""
-    signed = certificate.core.signed(sid)
-    good = sum(
-        identity.verify(role, SEGMENT_PURPOSE, signed, signature) for role, signature in certificate.signatures.items()
-    )
-    return good >= group.quorum
+    return _enough(certificate.signatures, group, identity, SEGMENT_PURPOSE, certificate.core.signed(sid))
+
+
+def _enough(signatures: Mapping[Role, bytes], group: Group, identity: Identity, purpose: str, message: bytes) -> bool:
+    """Whether n-t of them hold; looks no further once too many do not."""
+    spare = len(signatures) - group.quorum
+    for role, signature in signatures.items():
+        if spare < 0:
+            break
+        spare -= not identity.verify(role, purpose, message, signature)
+    return spare >= 0
 
 
 def go_bytes(sid: bytes, kind: str, position: Position) -> bytes:
@@ -169,8 +182,7 @@ def proves(proof: EraProof, group: Group, sid: bytes, identity: Identity) -> boo
     if proof.era == 0:
         return True
     signed = go_bytes(sid, "go", Position(proof.era, RESUME))
-    good = sum(identity.verify(role, GO_PURPOSE, signed, signature) for role, signature in proof.signatures.items())
-    return good >= group.quorum
+    return _enough(proof.signatures, group, identity, GO_PURPOSE, signed)
 
 
 # --- bytes
@@ -183,7 +195,7 @@ def encode_certificate(certificate: Certificate) -> bytes:
 
 def decode_certificate(group: Group, data: bytes) -> Certificate | None:
     """Inverse of ``encode_certificate``; None for anything else."""
-    match decoded(data):
+    match decoded(data, most=group.n):
         case (bytes() as core_bytes, tuple() as entries):
             core, signatures = decode_core(group, core_bytes), _read_signatures(group, entries)
             return None if core is None or signatures is None else Certificate(core, signatures)
@@ -192,7 +204,7 @@ def decode_certificate(group: Group, data: bytes) -> Certificate | None:
 
 def decode_core(group: Group, data: bytes) -> Core | None:
     """Inverse of ``Core.encode``; None for anything else."""
-    match decoded(data):
+    match decoded(data, most=CORE_ITEMS):
         case (int() as era, int() as place, bytes() as before, bytes() as contents, bytes() as state_bytes):
             fits = is_integer(era) and is_integer(place) and era < ERA_LIMIT and place < ERA_LIMIT
             state = decode_state(group, state_bytes) if len(state_bytes) <= STATE_LIMIT else None
@@ -206,9 +218,9 @@ def encode_chain(chain: Chain) -> bytes:
     return enc([encode_certificate(certificate) for certificate in chain])
 
 
-def decode_chain(group: Group, data: bytes) -> Chain | None:
-    """Inverse of ``encode_chain``, of a whole chain or of the end of one; None for anything else."""
-    items = decoded(data)
+def decode_chain(group: Group, data: bytes, most: int = ERA_LIMIT) -> Chain | None:
+    """Inverse of ``encode_chain``, of a whole chain or of the end of one; None for more than ``most`` certificates."""
+    items = decoded(data, most=most)
     if items is None or len(items) != 1 or not isinstance(items[0], tuple):
         return None
     found = [decode_certificate(group, item) if isinstance(item, bytes) else None for item in items[0]]
@@ -223,7 +235,7 @@ def encode_proof(proof: EraProof) -> bytes:
 
 def decode_proof(group: Group, data: bytes) -> EraProof | None:
     """Inverse of ``encode_proof``; None for anything else."""
-    match decoded(data):
+    match decoded(data, most=group.n):
         case (int() as era, tuple() as entries) if is_integer(era) and era < ERA_LIMIT:
             signatures = _read_signatures(group, entries)
             return None if signatures is None else EraProof(era, signatures)

@@ -10,13 +10,15 @@ mistake in the program.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from dkg_node.ceremony import letters, segment
+from dkg_node.ceremony import segment
 from dkg_node.ceremony.adoption import Adoption
 from dkg_node.ceremony.answers import Answers
-from dkg_node.ceremony.chain import RESUME, Chain, EraProof, Position, extended, last, proves
+from dkg_node.ceremony.chain import RESUME, Chain, EraProof, Position, extended, last
+from dkg_node.ceremony.ears import Ears
 from dkg_node.ceremony.evidence import Evidence
 from dkg_node.ceremony.go import GoExchange, Returning, Stand, Standing
 from dkg_node.ceremony.letters import Ask, Contents, Letter, Reply, Say, Show, Sign
@@ -42,6 +44,8 @@ class Control(Standing):
 
     def __init__(self, ports: Ports, sealed: Sealed) -> None:
         """``sealed``: what an earlier boot left."""
+        self._ears = Ears(ports.group, ports.identity, ports.pace.round_timeout, self._ask_later)
+        ports = replace(ports, identity=self._ears.identity)
         self._ports, self._how = ports, sealed.how
         self._stand = Stand(sealed.proof, sealed.chain, ports.program.segments)
         self.lost: ProtocolError | None = None
@@ -102,6 +106,9 @@ class Control(Standing):
             self._voice.to_all(Ask())
         return not self.done
 
+    def _ask_later(self, role: Role, pause: float) -> None:
+        self._later(pause, lambda: self._voice.send(role, Ask()))
+
     # --- letters
 
     def take(self, role: Role, data: bytes | None) -> None:
@@ -113,10 +120,7 @@ class Control(Standing):
             for said in self._all_said():
                 self._voice.send(role, said)
             return
-        letter = letters.decode(self._ports.group, data)
-        if letter is not None:
-            self._read(role, letter)
-            self._settle()
+        self._ears.hear(role, data, lambda proof: self._evidence.most(proof, self._stand), self._read)
 
     def _read(self, role: Role, letter: Letter) -> None:
         match letter:
@@ -134,6 +138,7 @@ class Control(Standing):
                 self._adoption.replied(role, body)
             case _:
                 self._answers.read(role, letter)
+        self._settle()
 
     def _all_said(self) -> list[Letter]:
         """Era, chain, and all that was said since: what a peer that asks, or boots anew, may have missed."""
@@ -159,8 +164,11 @@ class Control(Standing):
             self._voice.send(role, Ask())
             return
         self._silence.see(role)
-        if chain is not None and self._stand.replaced_by(chain) and self._evidence.proves(chain):
-            self._offer(chain)
+        pending = () if self._running is None else self._running.pending or ()
+        if chain is not None and self._stand.replaced_by(chain) and last(chain) > last(pending):
+            self._ears.unproven = not self._evidence.proves(chain)
+            if not self._ears.unproven:
+                self._offer(chain)
         self._silence.look()
 
     def _learn_era(self, proof: EraProof) -> None:
@@ -169,9 +177,7 @@ class Control(Standing):
         Nobody asks for yet another era for having learnt of this one: a liar that is quick to show proofs could make
         t+1 honest parties do so, for ever. A resume that ends without a certificate asks for it.
         """
-        ports = self._ports
-        new = proof.era > self.era and proves(proof, ports.group, ports.sid, ports.identity)
-        if new and self._enter_era(proof):
+        if proof.era > self.era and self._enter_era(proof):  # proven: see ``Evidence.most``
             self._go.learn(proof)
             self._want_next()
 

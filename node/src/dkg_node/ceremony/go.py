@@ -181,10 +181,12 @@ class GoExchange:
         self.book.note(self._ports.me, statement, self._ports.network.now())
 
     def learn(self, proof: EraProof) -> None:
-        """Count the ``go`` of a proof that holds."""
+        """Count the ``go`` of a proof, of which some may be no signatures."""
         position = Position(proof.era, RESUME)
         for role, signature in proof.signatures.items():
-            self.book.note(role, Statement("go", position, signature), self._ports.network.now())
+            statement = Statement("go", position, signature)
+            if statement.holds(self._ports.identity, self._ports.sid, role):
+                self.book.note(role, statement, self._ports.network.now())
 
     def said(self, kind: Kind, position: Position) -> bool:
         """Whether this party has said it."""

@@ -24,12 +24,20 @@ from dkg_node.ceremony.chain import (
 from dkg_node.protocols.decoding import decoded, is_integer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from dkg_node.protocols.session import Group
 
 QUESTION_LIMIT = 2 << 10
 """Longest body of an Inquire: who needs more asks again. An answer takes a moment of the receiver's loop."""
 REPLY_LIMIT = 32 << 10
 """Longest body of a Reply."""
+CONTENTS_LIMIT = 4 << 20
+"""Longest body of Contents: openings of a chunk, a block of key bodies and the tables are all shorter."""
+SHORT = 20 << 10
+"""Bytes that the core of a certificate or the proof of an era never have."""
+ITEMS = 4
+"""Parts of a letter, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,23 +122,34 @@ def encode(letter: Letter) -> bytes:  # noqa: PLR0911 - one a kind
             return enc("reply", body)
 
 
-def decode(group: Group, data: bytes) -> Letter | None:  # noqa: PLR0911 - one a kind
-    """Inverse of ``encode``; None for anything else."""
-    match decoded(data):
-        case ("show", bytes() as proof_bytes, bytes() as chain_bytes):
-            proof, chain = decode_proof(group, proof_bytes), decode_chain(group, chain_bytes)
+def is_show(data: bytes) -> bool:
+    """Whether bytes are a Show, if they are a letter."""
+    return data.startswith(enc("show"))
+
+
+def decode(  # noqa: PLR0911 - one a kind
+    group: Group, data: bytes, most: Callable[[EraProof], int] = lambda _: ERA_LIMIT
+) -> Letter | None:
+    """Inverse of ``encode``; None for anything else.
+
+    ``most``: how many certificates a chain may have that is shown with a proof of an era; None if it has more.
+    """
+    match decoded(data, 0, ITEMS):
+        case ("show", bytes() as proof_bytes, bytes() as chain_bytes) if len(proof_bytes) <= SHORT:
+            proof = decode_proof(group, proof_bytes)
+            chain = None if proof is None else decode_chain(group, chain_bytes, most(proof))
             return None if proof is None or chain is None else Show(proof, chain)
         case ("ready" | "go" as word, int() as era, int() as place, bytes() as signature):
             fits = is_integer(era) and is_integer(place) and era < ERA_LIMIT and place < ERA_LIMIT
             kind = KINDS[0] if word == KINDS[0] else KINDS[1]
             good = fits and len(signature) == SIGNATURE
             return Say(Statement(kind, Position(era, place - 1), signature)) if good else None
-        case ("sign", bytes() as core_bytes, bytes() as signature):
+        case ("sign", bytes() as core_bytes, bytes() as signature) if len(core_bytes) <= SHORT:
             core = decode_core(group, core_bytes)
             return None if core is None or len(signature) != SIGNATURE else Sign(core, signature)
         case ("want", bytes() as digest) if len(digest) == HASH:
             return Want(digest)
-        case ("contents", bytes() as body):
+        case ("contents", bytes() as body) if len(body) <= CONTENTS_LIMIT:
             return Contents(body)
         case ("ask",):
             return Ask()
