@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
 
 from dkg_node.errors import Superseded
 from dkg_node.testing.world import SID, World, until
 from dkg_node.transport.channel import Channel
 from dkg_node.transport.frames import Boot, Refusal, decode_refusal, encode_refusal
-from dkg_node.transport.network import Letter, PeerNetwork
+from dkg_node.transport.network import Letter, PeerNetwork, TlsIdentity
 
 Play = Callable[..., None]
 
@@ -85,6 +88,47 @@ def test_a_start_with_a_smaller_number_stops_and_names_the_clock(play: Play) -> 
     play(scene)
 
 
+def test_another_certificate_of_the_same_start_supersedes_nobody_and_cuts_nothing(play: Play) -> None:
+    async def scene(world: World) -> None:
+        await world.start()
+        await world.connected()
+        two = world.networks[2]
+        world.tls[2] = TlsIdentity.fresh(2, datetime.now(UTC))  # pinned by all peers before anybody shows it
+        await world.introduce()
+        told = asyncio.ensure_future(two.ended())
+        for peer in (1, 3, 4):
+            world.networks[peer].post(2, b"go on")
+        letters = asyncio.ensure_future(_letters(two, 3))
+        await asyncio.wait([told, letters], return_when=asyncio.FIRST_COMPLETED)
+        assert not told.done(), "no newer start has bound"
+        told.cancel()
+        assert await letters == {(1, b"go on"), (3, b"go on"), (4, b"go on")}
+        await untroubled(*world.networks.values())
+
+    play(scene)
+
+
+def test_a_stream_under_a_replaced_certificate_is_cut_in_the_end(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dkg_node.transport.hub.OVERLAP", 0.0)
+
+    async def scene(world: World) -> None:
+        await world.start([1, 2, 3])
+        await world.connected()
+        world.tls[2] = TlsIdentity.fresh(2, datetime.now(UTC))
+        await world.introduce()
+        for peer in (1, 3):
+            network = world.networks[peer]
+            await until(network, lambda network=network: 2 not in network.connected())  # type: ignore[misc]
+        await untroubled(*world.networks.values())
+
+    play(scene)
+
+
+async def _letters(network: PeerNetwork, count: int) -> set[tuple[int, bytes | None]]:
+    letters = [await network.inbox() for _ in range(count)]
+    return {(letter.role, letter.payload) for letter in letters}
+
+
 def test_t_liars_can_stop_nobody(play: Play) -> None:
     async def scene(world: World) -> None:
         await world.start([1, 2])
@@ -106,6 +150,7 @@ def test_a_refusal_must_name_another_start_no_older_than_ones_own() -> None:
     for bad in (
         replace(good, boot=Boot(4, b"b" * 16)),
         replace(good, boot=Boot(6, b"a" * 16)),
+        replace(good, boot=Boot(6, bytes(16))),
         replace(good, sid=bytes(32)),
         replace(good, sender=3),
         replace(good, receiver=4),

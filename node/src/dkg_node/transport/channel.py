@@ -180,15 +180,14 @@ class Channel:
         ours = (greeting.sid, greeting.sender, greeting.receiver) == (self.sid, self.peer, self.me)
         return ours and known is not None and boot != known and boot.number <= known.number
 
-    def refusal(self, *, certificate: bool = False) -> Refusal:
-        """What an older start is told; ``certificate``: only another certificate of the peer is known."""
-        held = self.peer_boot or Boot(0, NO_BOOT)
-        return Refusal(self.sid, self.me, self.peer, Boot(held.number, NO_BOOT) if certificate else held)
+    def refusal(self) -> Refusal:
+        """What an older start is told: which one is held here."""
+        return Refusal(self.sid, self.me, self.peer, self.peer_boot or Boot(0, NO_BOOT))
 
     def superseded(self, refusal: Refusal) -> bool:
         """Whether the peer says in earnest that it holds another start of this party, no older than this one."""
         ours = (refusal.sid, refusal.sender, refusal.receiver) == (self.sid, self.peer, self.me)
-        return ours and refusal.boot.id != self.boot.id and refusal.boot.number >= self.boot.number
+        return ours and refusal.boot.id not in (NO_BOOT, self.boot.id) and refusal.boot.number >= self.boot.number
 
     def _forget(self) -> None:
         self._out = _Outbox()

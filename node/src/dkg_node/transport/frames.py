@@ -129,7 +129,7 @@ class Refusal:
     sender: Role
     receiver: Role
     boot: Boot
-    """The start that the sender holds; 16 zero bytes as id: only its certificate is known."""
+    """The start that the sender holds."""
 
 
 def encode_refusal(refusal: Refusal) -> bytes:

@@ -26,6 +26,8 @@ LONGEST_PAUSE = 2.0
 """Seconds between two calls of a peer: doubled from the first to the longest while they fail."""
 GREETING_TIMEOUT = 15.0
 """Seconds to connect and greet."""
+OVERLAP = 30.0
+"""Seconds a stream under a replaced certificate goes on if nobody greets under the new one."""
 _LOG = logging.getLogger(__name__)
 _OPTIONS: list[tuple[str, Any]] = [
     ("grpc.max_receive_message_length", MAX_CONTENT),
@@ -58,6 +60,8 @@ class _Stream:
     pin: Pin
     task: asyncio.Task[Any]
     over: asyncio.Event
+    running: bool = False
+    """Whether both have greeted."""
 
 
 class _CallPipe:
@@ -106,6 +110,9 @@ class Hub:
     _streams: dict[Role, _Stream] = field(default_factory=dict)
     _hearing: dict[Role, asyncio.Task[Any]] = field(default_factory=dict)
     """Callers that have not greeted yet."""
+    _calls: set[asyncio.Task[None]] = field(default_factory=set)
+    _leaving: list[_Stream] = field(default_factory=list)
+    """Streams that another one under a newer certificate has taken over from."""
     _changed: dict[Role, asyncio.Event] = field(default_factory=dict)
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
     _server: grpc.aio.Server | None = None
@@ -133,15 +140,18 @@ class Hub:
                 while any(self.lines[role].channel.backlog for role in self._streams):  # noqa: ASYNC110 - once, at the end
                     await asyncio.sleep(0.02)
         self._stopping = True
-        streams = list(self._streams.values())
-        for task in [*self._tasks, *self._hearing.values(), *(stream.task for stream in streams)]:
+        streams, calls = [*self._streams.values(), *self._leaving], list(self._calls)
+        for task in [*self._tasks, *calls, *self._hearing.values(), *(stream.task for stream in streams)]:
             task.cancel()
-        await asyncio.gather(*self._tasks, *(stream.over.wait() for stream in streams), return_exceptions=True)
+        await asyncio.gather(*self._tasks, *calls, *(stream.over.wait() for stream in streams), return_exceptions=True)
         if self._server is not None:
             await self._server.stop(1.0)
 
     def update(self, peers: Mapping[Role, Peer], pins: Mapping[Role, Pin]) -> None:
-        """Take new addresses and pins; a stream whose certificate is pinned no more is cut."""
+        """Take new addresses and pins; a stream whose certificate was replaced goes on until one under the new is up.
+
+        For ``OVERLAP`` seconds at most. One whose party has no certificate any more is cut at once.
+        """
         for role in self.lines:
             if peers.get(role) != self._peers.get(role):
                 event = self._changed.get(role)
@@ -152,8 +162,11 @@ class Hub:
             if role not in self._pins:
                 stream.task.cancel()
             elif self._pins[role] != stream.pin:
-                self.lines[role].dismiss()
-                asyncio.get_running_loop().call_later(FAREWELL, stream.task.cancel)
+                asyncio.get_running_loop().call_later(OVERLAP, self._expire, role, stream)
+
+    def _expire(self, role: Role, stream: _Stream) -> None:
+        if self._streams.get(role) is stream and self._pins.get(role) != stream.pin:
+            stream.task.cancel()
 
     def resume(self, role: Role) -> None:
         """Read on from a peer."""
@@ -181,11 +194,26 @@ class Hub:
             if peer is None or pin is None:
                 self._down(role, f"party {role} has no address or certificate yet: wait for the desired state")
             else:
-                await self._guard(role, self._call(role, peer, pin))
+                await self._attend(role, pin, asyncio.ensure_future(self._guard(role, self._call(role, peer, pin))))
             pause = FIRST_PAUSE if line.useful else min(2 * pause, LONGEST_PAUSE)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause if pin is not None else None):
                     await self._changed[role].wait()
+
+    async def _attend(self, role: Role, pin: Pin, call: asyncio.Task[None]) -> None:
+        """Return when a call is over, or when another certificate is to be called while its stream goes on."""
+        self._calls.add(call)
+        call.add_done_callback(self._calls.discard)
+        while not call.done() and self._pins.get(role) == pin:
+            changed = asyncio.ensure_future(self._changed[role].wait())
+            try:
+                await asyncio.wait({call, changed}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                changed.cancel()
+            self._changed[role].clear()
+        stream = self._streams.get(role)
+        if stream is None or stream.pin != pin:
+            call.cancel()
 
     async def _guard(self, role: Role, stream: Coroutine[Any, Any, None]) -> None:
         """Run a stream in a task that others may cancel, say why it ended. Only the own cancellation goes on."""
@@ -216,6 +244,9 @@ class Hub:
         target = f"[{peer.host}]:{peer.port}" if ":" in peer.host else f"{peer.host}:{peer.port}"
         async with grpc.aio.secure_channel(target, client_credentials(self.own, pin), options) as channel:
             method: grpc.aio.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(f"/{SERVICE}/{METHOD}")
+            if role in self._streams:  # under an older certificate: it goes on until this one can take over
+                async with asyncio.timeout(GREETING_TIMEOUT):
+                    await channel.channel_ready()
             call = method()
             try:
                 await self._converse(role, pin, _CallPipe(call), first=True)
@@ -248,10 +279,7 @@ class Hub:
     async def _converse(self, role: Role, pin: Pin, pipe: Any, *, first: bool) -> None:  # noqa: ANN401 - a Pipe
         """Take over from an older stream, greet, carry frames. A caller of an older start takes over from nobody."""
         greeting = None if first else await self._hear(role, pipe)
-        older = self._streams.get(role)
-        if older is not None:
-            older.task.cancel()
-            await older.over.wait()
+        await self._take_over(role, pin)
         task = asyncio.current_task()
         if task is None:
             return
@@ -260,13 +288,30 @@ class Hub:
         try:
             async with asyncio.timeout(GREETING_TIMEOUT):
                 await line.greet(pipe, greeting)
+            mine.running = True
             self._said.pop(role, None)
             self.tell(role, True, "")  # noqa: FBT003 - connected
             await line.run(pipe)
         finally:
             if self._streams.get(role) is mine:
                 del self._streams[role]
+            if mine in self._leaving:
+                self._leaving.remove(mine)
             mine.over.set()
+
+    async def _take_over(self, role: Role, pin: Pin) -> None:
+        """End an older stream; one under an older certificate stays to hear if a newer start greets."""
+        older = self._streams.get(role)
+        if older is None:
+            return
+        if older.running and older.pin != pin:
+            del self._streams[role]
+            self._leaving.append(older)
+            self.lines[role].dismiss()
+            asyncio.get_running_loop().call_later(2 * FAREWELL, older.task.cancel)
+        else:
+            older.task.cancel()
+            await older.over.wait()
 
     async def _hear(self, role: Role, pipe: Any) -> Greeting:  # noqa: ANN401 - a Pipe
         """A caller's greeting; of several that a peer lets wait the newest."""

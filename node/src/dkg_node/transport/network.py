@@ -128,7 +128,7 @@ class PeerNetwork:
         return Superseded(f"{msg}, or set this machine's clock right if there is no other")
 
     def update_peers(self, peers: Mapping[Role, Peer]) -> None:
-        """Take new addresses and certificates; a stream whose certificate is pinned no more is cut.
+        """Take new addresses and certificates; a stream under a replaced certificate ends when its successor is up.
 
         AttestationError, with nothing changed, for a certificate that can't be pinned.
         """

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from dkg_node.protocols.session import Role
     from dkg_node.transport.channel import Channel, Message, Received, Written
     from dkg_node.transport.flow import Flow, Meter
+    from dkg_node.transport.frames import Boot
 
 ACK_BYTES = 2 << 20
 """Payload after which a receiver says so even if it has nothing else to send."""
@@ -80,6 +81,16 @@ class StreamEnd(Exception):
         super().__init__(reason)
 
 
+@dataclass(slots=True, eq=False)
+class _Running:
+    """A stream that carries frames."""
+
+    boot: Boot | None
+    """The peer's start at its other end."""
+    dismissed: bool = False
+    """Whether nothing is taken from it, nor given to it, any more."""
+
+
 @dataclass(slots=True)
 class Line:
     """What lasts towards one peer while streams come and go. All on the network loop."""
@@ -95,7 +106,8 @@ class Line:
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
     useful: bool = False
     """Whether the running stream has brought a good frame."""
-    _dismissed: bool = False
+    _running: _Running | None = None
+    """The newest stream."""
     _known: int = 0
     """The channel's backlog as told to ``flow``."""
 
@@ -115,8 +127,9 @@ class Line:
         self.go_on.set()
 
     def dismiss(self) -> None:
-        """End the running stream: its certificate belongs to the peer no more. Nothing of it is taken from now on."""
-        self._dismissed = True
+        """Take nothing more from the running stream: another one greets. If a newer start does, this one is told so."""
+        if self._running is not None:
+            self._running.dismissed = True
         self.wake.set()
         self.go_on.set()
 
@@ -161,9 +174,10 @@ class Line:
 
     async def run(self, pipe: Pipe) -> None:
         """Carry frames both ways until StreamEnd, or what the pipe raises, tells why it is over."""
-        self.useful = self._dismissed = False
+        self.useful = False
+        stream = self._running = _Running(self.channel.peer_boot)
         self.wake.set()
-        tasks = [asyncio.ensure_future(self._read(pipe)), asyncio.ensure_future(self._write(pipe))]
+        tasks = [asyncio.ensure_future(self._read(pipe, stream)), asyncio.ensure_future(self._write(pipe, stream))]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -173,18 +187,18 @@ class Line:
         for task in done:
             task.result()
 
-    async def _read(self, pipe: Pipe) -> None:
+    async def _read(self, pipe: Pipe, stream: _Running) -> None:
         while True:
-            if self.flow.waiting_in(self.role) > self.soft and not self._dismissed:
+            if self.flow.waiting_in(self.role) > self.soft and not stream.dismissed:
                 self.go_on.clear()
                 self.up.paused(self.role)
                 await self.go_on.wait()
             data = await pipe.read()
             if data is None:
                 raise StreamEnd(f"party {self.role} ended the stream")
-            if self._dismissed:
-                continue
             self._heed(data)
+            if stream.dismissed:
+                continue
             self._take(self.channel.read(data), len(data))
 
     def _take(self, received: Received, size: int) -> None:
@@ -198,14 +212,12 @@ class Line:
         self.useful = self.useful or any(frame.address.kind is not Kind.ACK for frame in received.frames)
         self.wake.set()
 
-    async def _write(self, pipe: Pipe) -> None:
+    async def _write(self, pipe: Pipe, stream: _Running) -> None:
         clock = asyncio.get_running_loop().time
         since: float | None = None
         while True:
-            if self._dismissed:
-                await pipe.write(encode_refusal(self.channel.refusal(certificate=True)))
-                await asyncio.sleep(FAREWELL)  # the reader ends sooner if the peer does
-                raise StreamEnd(f"party {self.role} has another certificate now: the stream under the old one was cut")
+            if stream.dismissed:
+                await self._part(pipe, stream)
             written = self.channel.write()
             if written is None and self.channel.owes:
                 since = clock() if since is None else since
@@ -221,6 +233,15 @@ class Line:
                     await self.wake.wait()
             except TimeoutError:
                 continue
+
+    async def _part(self, pipe: Pipe, stream: _Running) -> None:
+        """Tell an older start when a newer one has bound; a new certificate alone makes no newer start."""
+        while self.channel.peer_boot == stream.boot:
+            self.wake.clear()
+            await self.wake.wait()
+        await pipe.write(encode_refusal(self.channel.refusal()))
+        await asyncio.sleep(FAREWELL)  # the reader ends sooner if the peer does
+        raise StreamEnd(f"party {self.role} has a newer start: the stream of the older one was cut")
 
     async def _put(self, pipe: Pipe, written: Written) -> None:
         self.meter.sent(self.role, written.frames, len(written.data), written.again)
