@@ -414,9 +414,9 @@ def test_a_body_lists_who_is_ready_when_it_is_made_and_not_only_at_the_start() -
     run_virtual(main())
 
 
-def test_a_party_without_its_disk_waits_for_all_or_start_grace_before_it_knows_where_it_spoke() -> None:
+def test_a_party_without_its_disk_waits_for_n_minus_t_others_before_it_knows_where_it_spoke() -> None:
     async def main() -> None:
-        for shown, wait, sees in (((2, 3), 0.0, False), ((2, 3), 6.1, True), ((2, 3, 4), 0.0, True)):
+        for shown, wait, sees in (((2, 3), 0.0, False), ((2, 3), 6.1, False), ((2, 3, 4), 0.0, True)):
             control = control_of(Surroundings(), sealed=Sealed(NO_PROOF, (), "lost disk"))
             for role in shown:
                 hear(control, role, Show(NO_PROOF, ()))

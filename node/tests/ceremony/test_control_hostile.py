@@ -13,7 +13,8 @@ from dkg_node.ceremony import chain as chains
 from dkg_node.ceremony import letters
 from dkg_node.ceremony.book import Statement
 from dkg_node.ceremony.chain import GO_PURPOSE, NO_PROOF, RESUME, EraProof, Position, go_bytes
-from dkg_node.ceremony.letters import Ask, Letter, Say, Show, encode
+from dkg_node.ceremony.letters import Ask, Letter, Say, Show, Sign, encode
+from dkg_node.ceremony.program import Sealed
 from dkg_node.protocols import decoding
 from dkg_node.protocols.decoding import decoded
 from dkg_node.protocols.session import Group, Role
@@ -30,7 +31,7 @@ from dkg_node.testing.control_alone import (
     say,
 )
 from dkg_node.testing.control_faults import CONTROL, Colluders
-from dkg_node.testing.control_party import Crash
+from dkg_node.testing.control_party import Crash, Memory
 from dkg_node.testing.control_world import Plan, World
 from dkg_node.testing.simnet import Parcel, Weather
 from dkg_node.testing.virtual_time import run_virtual
@@ -118,6 +119,90 @@ def test_liars_quick_with_proofs_do_not_make_eras_without_end(n: int, t: int) ->
         world = Churning(n, t, seed)
         assert world.run() == []
         assert world.eras <= 2
+
+
+# --- lost disks
+
+
+def blind_control(around: Surroundings) -> Control:
+    return control_of(around, sealed=Sealed(NO_PROOF, (), "lost disk"))
+
+
+def test_a_lost_disk_is_silent_until_n_minus_t_others_have_shown_where_they_stand_however_long_it_takes() -> None:
+    async def main() -> None:
+        around = Surroundings()
+        control = blind_control(around)
+        newest = chain_of((0, 0), (0, 1))
+        hear(control, 3, Show(NO_PROOF, newest[:1]))
+        hear(control, 4, Show(NO_PROOF, newest[:1]))
+        await asyncio.sleep(100 * TIMEOUT)
+        assert control.awaited == {2}
+        assert 2 in control.missing()
+        for role in (2, 3, 4):
+            hear(control, role, say(role, "go", Position(1, RESUME)))
+        assert control.running is not None
+        assert control.running.silent, "it counts as nobody's witness in a resume"
+        hear(control, 2, Show(NO_PROOF, newest))
+        assert control.awaited == set()
+        control.close()
+
+    run_virtual(main())
+
+
+class Hiding(Colluders):
+    """Party 4 hides the last batch's certificate; party 3 hears of it from nobody."""
+
+    hiding = False
+
+    def sends(self, sender: Role, receiver: Role, parcel: Parcel) -> bool:
+        last_batch = Position(0, 2)
+        letter = None
+        if parcel.kind == "post" and parcel.body[:1] == CONTROL:
+            letter = letters.decode(self.group, parcel.body[1:])
+        match letter:
+            case Sign(core, _):
+                return receiver != 3 or core.position != last_batch
+            case Show(_, chain) if any(one.position.era == 0 and one.position >= last_batch for one in chain):
+                return receiver != 3 and not (sender == 4 and self.hiding)
+        return True
+
+
+class Forgetting(World):
+    """When online begins at party 1, 2 goes down for long, 1 loses its disk, 4 plays one that never heard of it."""
+
+    def __init__(self, *, wiped: bool) -> None:
+        super().__init__(Plan(Group(4, 1), 3, frozenset({4}), end=900.0))
+        self._hiding = Hiding(frozenset({4}), "honest", 3, self.group, self.signer, self.plan.shape)
+        self._hiding.spoke = self.spoke
+        self._hiding.group = self.group
+        self.faults = self.wires.faults = self._hiding
+        self._wiped = wiped
+
+    def _observe(self, role: Role, control: Control, event: str, position: Position) -> None:
+        super()._observe(role, control, event, position)
+        if (event, position, role) == ("start", Position(0, 3), 1) and not self._hiding.hiding:
+            self._hiding.hiding = True
+            loop = asyncio.get_running_loop()
+            loop.call_later(1.5, self._crash, Crash(0, 2, 200.0))
+            loop.call_later(1.6, self._crash, Crash(0, 1, 1.0, wiped=self._wiped))
+            loop.call_later(1.6, self._go_back)
+
+    def _go_back(self) -> None:
+        """Party 4 finds itself before the last batch."""
+        memory = self.memories[4]
+        self.wires.crash(4)
+        self.parties.pop(4).close()
+        state, disk = [older for older in memory.older if older[0] is not None and len(older[0].chain) == 2][-1]
+        self.memories[4] = Memory(state, disk)
+        self._boot(4)
+
+
+@pytest.mark.parametrize("wiped", [False, True])
+def test_a_lost_disk_does_not_bring_online_about_twice_while_a_holder_is_away(*, wiped: bool) -> None:
+    world = Forgetting(wiped=wiped)
+    assert world.run() == []
+    assert len(world.judge._inputs) == 1
+    assert set(world.ends) >= {1, 2, 3}
 
 
 # --- letters that cost

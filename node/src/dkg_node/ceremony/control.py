@@ -72,11 +72,20 @@ class Control(Standing):
         return self._running
 
     def missing(self) -> list[Role]:
-        """Whom this party waits for at a start: not ready for the next era if it is, else not for its position."""
+        """Whom this party waits for at a start: not ready for the next era if it is, else not for its position.
+
+        With a lost disk also those that have not shown yet where they stand.
+        """
         position = Position(self.era + 1, RESUME)
         if not self._go.said("ready", position):
             position = self.position
-        return sorted(set(self._ports.group.roles) - self._go.book.entry(position).ready)
+        unready = set(self._ports.group.roles) - self._go.book.entry(position).ready
+        return sorted(unready | self.awaited)
+
+    @property
+    def awaited(self) -> set[Role]:
+        """Who could end the silence of this party's lost disk by showing where it stands."""
+        return self._silence.awaited()
 
     # --- boot
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dkg_node.ceremony.chain import RESUME
-from dkg_node.ceremony.go import SOON
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,8 +30,7 @@ class Silence:
         """Asks all peers where they stand; False when that is of no use any more."""
         self.asking = False
         """A party that came back asks until it is a full party again."""
-        self._shown: set[Role] = {ports.me}
-        self._shown_at: float | None = None
+        self._shown: set[Role] = set()
 
     def begin(self, position: Position, *, blind: bool) -> None:
         """This party came back, or lost touch, at a position."""
@@ -48,21 +46,21 @@ class Silence:
     def see(self, role: Role) -> None:
         """A peer has shown its chain."""
         self._shown.add(role)
-        if self._shown_at is None and len(self._shown) >= self._ports.group.quorum:
-            self._shown_at = self._ports.network.now()
-            self._later(self._ports.pace.start_grace, self.look)
 
     def look(self) -> None:
-        """With a lost disk: the newest chain shown by n-t parties bars its next position; what follows does not.
+        """With a lost disk: the newest chain shown by n-t others bars its next position; what follows does not.
 
         N-t with oneself are one short: of the n-t that held this party's last certificate and of the n-t-1 others that
-        answer, only the t liars may be in both. So everybody is waited for, or startGrace from the n-t-th on: parties
-        that are up answer in far less, and with t of them away there are no more than n-t.
+        answer, only the t liars may be in both, and no wait makes up for that. Until n-t others have shown where they
+        stand, this party says nothing, in resumes neither: it would count as one that holds what it has lost. So a lost
+        disk is one of the t that may be missing while others are away.
         """
-        if self.blind and self._shown_at is not None:
-            over = self._ports.network.now() >= self._shown_at + self._ports.pace.start_grace - SOON
-            if over or len(self._shown) == self._ports.group.n:
-                self.blind, self.barred = False, self._stands()
+        if self.blind and len(self._shown) >= self._ports.group.quorum:
+            self.blind, self.barred = False, self._stands()
+
+    def awaited(self) -> set[Role]:
+        """Who could end the silence of a lost disk by showing where it stands."""
+        return set(self._ports.group.roles) - self._shown - {self._ports.me} if self.blind else set()
 
     def at(self, position: Position, state: PublicState) -> bool:
         """Whether this party is silent in a segment that begins now, with that public state.

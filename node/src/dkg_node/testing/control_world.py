@@ -67,6 +67,8 @@ class World:
         self.eras = 0
         self.memories = {role: Memory() for role in plan.group.roles}
         self.parties: dict[Role, Party] = {}
+        self.held_up: set[Role] = set()
+        """Whose lost disk faulty parties keep silent to the end, by not showing where they stand."""
         self.ends: dict[Role, Chain] = {}
         self._keys: set[tuple[bytes, ...]] = set()
         """What honest parties held of the whole chain's results when they were done."""
@@ -240,6 +242,10 @@ class World:
         if len(self._keys) > 1:
             self.bad.append(("DIFFERENT KEYS",))
         left = [role for role in self.honest if role not in self.ends]
+        waits = {role: self.controls[role].awaited for role in left if role in self.controls}
+        self.held_up = {role for role, awaited in waits.items() if awaited and awaited <= self.plan.faulty}
+        if self.held_up:  # a lost disk and t that hide where they stand are more than t missing
+            return
         if left and not any(entry[0] == "ERROR" for entry in self.bad):
             where = [(role, self.controls[role].position) for role in left if role in self.controls]
             self.bad.append(("STUCK", left, where))
