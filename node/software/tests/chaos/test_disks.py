@@ -127,6 +127,25 @@ def test_an_old_copy_of_the_sealed_state_is_found_out_and_set_aside(
     assert list(stage.layout.party(HURT).glob("control.set-aside-*"))
 
 
+def test_damaged_checkpoints_are_replaced_before_the_public_key_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def bend(home: Path) -> None:
+        checkpoints = [*home.glob("batch-*.sealed"), *home.glob("setup-keys-*.sealed")]
+        assert len(checkpoints) > 1
+        for path in checkpoints:
+            good = path.read_bytes()
+            path.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+
+    hurt(monkeypatch, bend)
+    stage = run(tmp_path, [Fault("restart", HURT, step("online", "open"), "before", 0.1)], nothing)
+    assert stage.done == {1, 2, 3, 4}
+    found = events(stage)
+    assert [entry["how"] for entry in found if entry["event"] == "boot"] == ["restart"]
+    adopted = [entry["segment"] for entry in found if entry["event"] == "adopted"]
+    assert adopted[:2] == [0, 1]
+
+
 def test_of_two_live_copies_the_first_stops_and_the_second_finishes(tmp_path: Path) -> None:
     ends: list[int] = []
     home = tmp_path / "copy"
