@@ -163,6 +163,21 @@ def test_letters_come_in_order_outside_of_any_segment(play: Play) -> None:
     play(scene)
 
 
+def test_a_flood_of_letters_delays_an_honest_one_by_one_letter_of_each_flooder(play: Play) -> None:
+    async def scene(world: World) -> None:
+        await world.start()
+        one = world.networks[1]
+        for flooder in (3, 4):
+            for number in range(500):
+                world.networks[flooder].post(1, b"%d" % number)
+        await eventually(lambda: one._letters._bytes.keys() >= {3, 4})
+        world.networks[2].post(1, b"honest")
+        await eventually(lambda: 2 in one._letters._bytes)
+        assert Letter(2, b"honest") in [await one.inbox() for _ in range(3)]
+
+    play(scene)
+
+
 def test_a_new_boot_of_a_peer_begins_anew_and_is_told(play: Play) -> None:
     async def scene(world: World) -> None:
         await world.start([1, 2])
