@@ -18,6 +18,7 @@ from dkg_node.ceremony.program import Sealed
 from dkg_node.protocols import decoding
 from dkg_node.protocols.decoding import decoded
 from dkg_node.protocols.session import Group, Role
+from dkg_node.testing import control_world
 from dkg_node.testing.control_alone import (
     SID,
     TIMEOUT,
@@ -29,11 +30,13 @@ from dkg_node.testing.control_alone import (
     hear,
     proof_of,
     say,
+    start_segment,
 )
 from dkg_node.testing.control_faults import CONTROL, Colluders
 from dkg_node.testing.control_party import Crash, Memory
 from dkg_node.testing.control_world import Plan, World
 from dkg_node.testing.simnet import Parcel, Weather
+from dkg_node.testing.toy_segments import Shape, ToyPace
 from dkg_node.testing.virtual_time import run_virtual
 
 if TYPE_CHECKING:
@@ -203,6 +206,35 @@ def test_a_lost_disk_does_not_bring_online_about_twice_while_a_holder_is_away(*,
     assert world.run() == []
     assert len(world.judge._inputs) == 1
     assert set(world.ends) >= {1, 2, 3}
+
+
+# --- catching up
+
+
+@pytest.mark.parametrize(("reading", "ready"), [(3, True), (2, False)])
+def test_a_party_is_ready_for_a_segment_once_it_holds_what_that_reads(reading: int, *, ready: bool) -> None:
+    async def main() -> None:
+        chain, position = chain_of((0, 0), (0, 1)), Position(0, 2)
+        around = Surroundings(held={chain[0].core.contents}, reading=reading)
+        control = control_of(around)
+        hear(control, 2, Show(NO_PROOF, chain))
+        assert says_ready(around, position) == ready
+        await start_segment(control, position)
+        assert around.ran == ([position] if ready else [])
+        control.close()
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("adopting", [1.5, 5.0])
+def test_who_takes_longer_to_catch_up_than_others_wait_is_a_full_party_again_soon(
+    adopting: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control_world, "ToyPace", lambda: ToyPace(start_grace=1.0))
+    shape = Shape(batches=12, adopting=adopting)
+    world = World(Plan(Group(4, 1), 1, crashes=[Crash(12.0, 1, 20.0)], shape=shape, linger=1.4))
+    assert world.run() == []
+    assert sum(1 in core.state.absent for core in world.judge.states.values()) <= 3
 
 
 # --- letters that cost

@@ -41,6 +41,7 @@ class Adoption:
         self._program, self._group, self._me = program, group, me
         self._send, self._patience = send, patience
         self._task: asyncio.Task[None] | None = None
+        self._then: Callable[[Exception | None], None] = lambda _: None
         self._chain: Chain = ()
         self._now: Certificate | None = None
         """What is being adopted."""
@@ -57,12 +58,14 @@ class Adoption:
         return bool(self._wanted)
 
     def complete(self, chain: Chain, then: Callable[[Exception | None], None]) -> bool:
-        """Whether all results of a chain are held; if not, get them and call ``then`` (with the error, if any).
+        """Whether all results of a chain are held; if not, get them, first things first.
+
+        ``then`` is called after each segment's, or with the error that ends the attempt.
 
         What is under way goes on when the chain grows: who is slower than the others must not begin anew with each of
         their certificates.
         """
-        self._chain = chain
+        self._chain, self._then = chain, then
         if self._lacking() is None:
             self.stop()
             return True
@@ -111,6 +114,8 @@ class Adoption:
             await self._program.adopt(certificate, self._chain, contents, peers)
             if not self._program.holds(certificate):
                 raise SealingError("results that were adopted are not there: check the disk")
+            if self._lacking() is not None:
+                self._then(None)
 
     def _around(self, certificate: Certificate) -> list[Role]:
         """The signers in a circle from this party on: they hold what the certificate names."""

@@ -238,14 +238,23 @@ class Control(Standing):
     # --- go exchange
 
     def _want_next(self) -> None:
-        """Say ``ready`` for one's position, once the results before it are held."""
+        """Say ``ready`` for one's position, once what its segment reads is held; other results may come later."""
         held = self._adoption.complete(self.chain, self._held)
         if self.done:
             if held and not self.finished.done():
                 self._ports.observe("done", last(self.chain))
                 self.finished.set_result(self.chain)
-        elif (held and self._ports.remembered()) or self.position.segment == RESUME:
+        elif self._able(self.position) and (self._ports.remembered() or self.position.segment == RESUME):
             self._want(self.position)
+
+    def _able(self, position: Position) -> bool:
+        """Whether all that the segment computes with is held: catching up must not take longer than a segment."""
+        program = self._ports.program
+        return position.segment == RESUME or all(map(program.holds, program.reads(position.segment, self.chain)))
+
+    def _let_run(self) -> None:
+        if self._running is not None and self._able(self._running.setting.position):
+            self._running.held.set()
 
     def remembered(self) -> None:
         """What was kept last counts now: ``Ports.remembered`` has become true."""
@@ -256,8 +265,7 @@ class Control(Standing):
         """What was missing of certified results is there."""
         match error:
             case None:
-                if self._running is not None:
-                    self._running.held.set()
+                self._let_run()
                 self._want_next()
                 self._settle()
             case DkgError() if not isinstance(error, FINAL):  # another peer, or this one later, may have what it takes
@@ -336,9 +344,9 @@ class Control(Standing):
         silent = self._silence.at(position, state)
         returning = Returning(self._go.book, position, state.absent)
         running = segment.begin(ports, Setting(position, self.chain, state, silent), returning, silent=silent)
-        if position.segment == RESUME or self._adoption.complete(self.chain, self._held):
-            running.held.set()
         self._running = running
+        self._adoption.complete(self.chain, self._held)
+        self._let_run()
         ports.observe("start", position)
         running.task = asyncio.get_running_loop().create_task(segment.run(ports, running))
         running.task.add_done_callback(lambda task: self._ended(running, task))

@@ -77,6 +77,10 @@ class Making:
         """See Program. The plan's: deadlines do not depend on who is king how often."""
         return self._work.segments[segment].schedule
 
+    def reads(self, segment: int, chain: Chain) -> Chain:
+        """See Program. A batch computes with setup's keys, a public key and the assembly with everything."""
+        return results(chain)[:1] if self._work.segments[segment].batch is not None else results(chain)
+
     async def run(self, session: Session, setting: Setting) -> Outcome:
         """See Program."""
         segment = self._work.segments[setting.position.segment]

@@ -67,6 +67,10 @@ class Program(Protocol):
         """Slots of a segment: a pure function of the plan and the public state at its start."""
         ...
 
+    def reads(self, segment: int, chain: Chain) -> Chain:
+        """The certificates of ``chain`` whose results a segment computes with: it can't run without them."""
+        ...
+
     async def run(self, session: Session, setting: Setting) -> Outcome:
         """Run one segment over ``session``. Nothing of it may be used before its certificate.
 

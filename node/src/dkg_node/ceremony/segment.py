@@ -105,7 +105,7 @@ class Running:
     """A certificate that came before the program ended."""
     signed: tuple[Core, bytes] | None = None
     held: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set once all results that the chain names are held."""
+    """Set once all results that the segment reads are held."""
     timers: list[asyncio.TimerHandle] = field(default_factory=list)
 
     @property
@@ -144,7 +144,7 @@ async def run(ports: Ports, running: Running) -> Outcome:
 
 
 async def catch_up(ports: Ports, running: Running) -> None:
-    """Wait until the results of all segments before are held; if that takes too long, sit the segment out.
+    """Wait until the results that the segment reads are held; if that takes too long, sit the segment out.
 
     t+1 ``go`` can start a segment before this party holds what its chain names: colluders that certify without it also
     answer it late. It may be late itself by what a roundTimeout has to spare (five delays: two between starts, one on

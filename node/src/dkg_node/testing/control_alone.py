@@ -78,6 +78,8 @@ class Surroundings:
     adopted: int = 0
     slots: list[tuple[int, Mapping[Role, bytes]]] = field(default_factory=list)
     segments: int = SEGMENTS
+    reading: int = 0
+    """The first segment that computes with all results before it."""
 
     def now(self) -> float:
         """Seconds of the loop."""
@@ -119,6 +121,10 @@ class Surroundings:
     def schedule(self, segment: int, state: PublicState) -> tuple[Slot, ...]:
         """Two slots."""
         return (Slot("a", 1, 0.0), Slot("b", 1, 0.0))
+
+    def reads(self, segment: int, chain: Chain) -> Chain:
+        """Everything from ``reading`` on, before that the first segment's results."""
+        return chain if segment >= self.reading else chain[:1]
 
     async def run(self, session: Session, setting: Setting) -> Outcome:
         """Noted; ends with ``failure`` or not at all."""

@@ -136,6 +136,10 @@ class ToyProgram:
         before, after = {"S": (["rho"], ["ask", "tell"]), "PD": (["p"], [])}.get(stages, ([], []))
         return (*[Slot(name, 1, 0.0) for name in before], *casts, *[Slot(name, 1, 0.0) for name in after])
 
+    def reads(self, segment: int, chain: Chain) -> Chain:
+        """Setup's keys, and online the results of all before it."""
+        return results(chain) if self.shape.stages[segment] in {"PD", "B"} else results(chain)[:1]
+
     async def run(self, session: Session, setting: Setting) -> Outcome:
         """Stage after stage; a party whose body is LIE is proven wrong. SealingError without what it needs."""
         if setting.position.segment == 0:
@@ -178,9 +182,8 @@ class ToyProgram:
         return outputs
 
     def _need(self, setting: Setting) -> None:
-        """What the segment computes with: setup's keys, and online the results of all before it."""
-        online = self.shape.stages[setting.position.segment] in {"PD", "B"}
-        for certificate in results(setting.chain) if online else results(setting.chain)[:1]:
+        """What the segment computes with."""
+        for certificate in self.reads(setting.position.segment, setting.chain):
             if not self.holds(certificate):
                 raise SealingError(f"segment {certificate.position.segment}: no such sealed object")
 
