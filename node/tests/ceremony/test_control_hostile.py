@@ -13,7 +13,7 @@ from dkg_node.ceremony import chain as chains
 from dkg_node.ceremony import letters
 from dkg_node.ceremony.book import Statement
 from dkg_node.ceremony.chain import GO_PURPOSE, NO_PROOF, RESUME, EraProof, Position, go_bytes
-from dkg_node.ceremony.letters import Ask, Letter, Say, Show, Sign, encode
+from dkg_node.ceremony.letters import Ask, Contents, Letter, Say, Show, Sign, Want, encode
 from dkg_node.ceremony.program import Sealed
 from dkg_node.protocols import decoding
 from dkg_node.protocols.decoding import decoded
@@ -235,6 +235,41 @@ def test_who_takes_longer_to_catch_up_than_others_wait_is_a_full_party_again_soo
     world = World(Plan(Group(4, 1), 1, crashes=[Crash(12.0, 1, 20.0)], shape=shape, linger=1.4))
     assert world.run() == []
     assert sum(1 in core.state.absent for core in world.judge.states.values()) <= 3
+
+
+# --- contents
+
+
+def test_contents_for_all_peers_take_a_quarter_of_min_rate_and_peers_are_served_in_turn() -> None:
+    async def main() -> None:
+        around = Surroundings()
+        around.contents = lambda _: bytes(100_000)  # type: ignore[method-assign,assignment]
+        control = control_of(around)
+        for role in (3, 4):
+            hear(control, role, *[Want(number.to_bytes(32, "big")) for number in range(500)])
+        hear(control, 2, Want(bytes(32)))
+        await asyncio.sleep(2.0)
+        given = {role: len(around.letters(role, Contents)) for role in (2, 3, 4)}
+        assert given[2] == 1, "who asks for little waits for nobody's many questions"
+        assert abs(given[3] - given[4]) <= 1
+        assert 45 <= sum(given.values()) <= 51
+        control.close()
+
+    run_virtual(main())
+
+
+def test_where_a_party_stands_is_shown_though_contents_wait() -> None:
+    async def main() -> None:
+        around = Surroundings()
+        around.contents = lambda _: bytes(100_000)  # type: ignore[method-assign,assignment]
+        control = control_of(around)
+        hear(control, 4, *[Want(number.to_bytes(32, "big")) for number in range(500)])
+        before = len(around.letters(2, Show))
+        hear(control, 2, Ask())
+        assert len(around.letters(2, Show)) == before + 1
+        control.close()
+
+    run_virtual(main())
 
 
 # --- letters that cost

@@ -1,8 +1,8 @@
 """What a party tells peers that ask: one answer at a time, and each to each peer no more often than is of use.
 
-A few bytes can ask for a whole chain or a megabyte of contents, so answers wait in a queue that gives way to the
-party's own work between any two, a repeated question is answered once a pause, and what one peer gets in a pause is
-bounded. Honest peers repeat what they need.
+A few bytes can ask for a whole chain or a megabyte of contents, and answers overtake messages of slots. So a repeated
+question is answered once a pause, peers that ask for contents are served in turn, and all contents together take no
+more than a part of minRate: slots keep the rest, whoever asks for how much. Honest peers repeat what they need.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ QUESTIONS = 1 << 10
 """Different questions of one peer that are answered in a pause."""
 STAND = b"stand"
 """Names the question where this party stands; contents are asked for by their digest."""
-BYTES = 64 << 20
-"""Bytes of answers to one peer in a pause, but for the last answer."""
+RATE_PART = 4
+"""Contents for all peers together take at most this part of minRate; deadlines allow for half of it."""
 
 
 @dataclass(slots=True)
@@ -36,16 +36,16 @@ class _Peer:
     """What one peer has asked lately."""
 
     waiting: set[bytes] = field(default_factory=set)
-    given: dict[bytes, tuple[float, int]] = field(default_factory=dict)
-    """When a question was answered last, and with how many bytes."""
+    given: dict[bytes, float] = field(default_factory=dict)
+    """When a question was answered last."""
 
     def forget(self, before: float) -> None:
         """Answers older than a pause stand in nobody's way."""
-        self.given = {key: entry for key, entry in self.given.items() if entry[0] > before}
+        self.given = {key: when for key, when in self.given.items() if when > before}
 
     def full(self) -> bool:
         """Whether it has had enough for now."""
-        return len(self.waiting) + len(self.given) >= QUESTIONS or sum(size for _, size in self.given.values()) >= BYTES
+        return len(self.waiting) + len(self.given) >= QUESTIONS
 
 
 class Answers:
@@ -56,7 +56,9 @@ class Answers:
         self._ports, self._stand = ports, stand
         self._pause = ports.pace.round_timeout / 2
         self._peers: dict[Role, _Peer] = {}
-        self._queue: deque[tuple[Role, bytes, Callable[[], list[Letter]]]] = deque()
+        self._rate = ports.pace.min_rate / RATE_PART
+        self._queues: dict[Role, deque[tuple[bytes, Callable[[], list[Letter]]]]] = {}
+        """Who is next comes first."""
         self._timers: dict[tuple[Role, bytes], asyncio.TimerHandle] = {}
         self._task: asyncio.Task[None] | None = None
 
@@ -86,7 +88,7 @@ class Answers:
             if peer.full():
                 return
         peer.waiting.add(key)
-        ready = peer.given[key][0] + self._pause if key in peer.given else 0.0
+        ready = peer.given[key] + self._pause if key in peer.given else 0.0
         if ready > loop.time():
             self._timers[role, key] = loop.call_at(ready, self._put, role, key, make)
         else:
@@ -96,25 +98,36 @@ class Answers:
         """Say nothing more."""
         for timer in self._timers.values():
             timer.cancel()
-        self._queue.clear()
+        self._queues.clear()
         if self._task is not None:
             self._task.cancel()
 
     def _put(self, role: Role, key: bytes, make: Callable[[], list[Letter]]) -> None:
         self._timers.pop((role, key), None)
-        self._queue.append((role, key, make))
+        if key == STAND:  # a chain, once a pause: whoever waits for it must not wait for contents
+            self._give(role, key, make)
+            return
+        self._queues.setdefault(role, deque()).append((key, make))
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._serve())
 
     async def _serve(self) -> None:
-        while self._queue:
-            role, key, make = self._queue.popleft()
-            peer = self._peers[role]
-            peer.waiting.discard(key)
-            size = 0
-            for letter in make():
-                data = letters.encode(letter)
-                size += len(data)
-                self._ports.send(role, data)
-            peer.given[key] = asyncio.get_running_loop().time(), size
-            await asyncio.sleep(0)
+        """One answer to each peer in turn, no faster than at ``_rate``."""
+        while self._queues:
+            role = next(iter(self._queues))
+            queue = self._queues.pop(role)
+            size = self._give(role, *queue.popleft())
+            if queue:
+                self._queues[role] = queue
+            await asyncio.sleep(size / self._rate)
+
+    def _give(self, role: Role, key: bytes, make: Callable[[], list[Letter]]) -> int:
+        """Answer; the number of bytes."""
+        peer, size = self._peers[role], 0
+        peer.waiting.discard(key)
+        for letter in make():
+            data = letters.encode(letter)
+            size += len(data)
+            self._ports.send(role, data)
+        peer.given[key] = asyncio.get_running_loop().time()
+        return size

@@ -151,6 +151,11 @@ class Pace(Protocol):
         """At least five message delays, seconds."""
         ...
 
+    @property
+    def min_rate(self) -> float:
+        """What every party can send and receive, bytes a second: deadlines allow for half of it."""
+        ...
+
     def ends(self, schedule: Iterable[Slot]) -> tuple[float, ...]:
         """Ends of all slots, seconds after the start."""
         ...

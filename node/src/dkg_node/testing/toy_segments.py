@@ -49,6 +49,7 @@ class ToyPace:
 
     start_grace: float = 6.0
     round_timeout: float = 5.5
+    min_rate: float = 1e7
 
     def ends(self, schedule: Iterable[Slot]) -> tuple[float, ...]:
         """Ends of all slots, seconds after the start."""
