@@ -24,12 +24,11 @@ from dkg_node.ceremony.go import GoExchange, Returning, Stand, Standing
 from dkg_node.ceremony.letters import Ask, Contents, Letter, Reply, Say, Show, Sign
 from dkg_node.ceremony.program import Setting
 from dkg_node.ceremony.silence import Silence
+from dkg_node.ceremony.timers import Timers
 from dkg_node.ceremony.voice import Voice
 from dkg_node.errors import DkgError, ProtocolError, QuorumLost, SealingError, SetupIncomplete, StateDiverged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from dkg_node.ceremony.book import Statement
     from dkg_node.ceremony.program import Outcome, Ports, Sealed
     from dkg_node.ceremony.segment import Running
@@ -44,7 +43,10 @@ class Control(Standing):
 
     def __init__(self, ports: Ports, sealed: Sealed) -> None:
         """``sealed``: what an earlier boot left."""
-        self._ears = Ears(ports.group, ports.identity, ports.pace.round_timeout, self._ask_later)
+        self._timers = Timers()
+        self._later = self._timers.later
+        ask_later = lambda role, pause: self._later(pause, lambda: self._voice.send(role, Ask()))  # noqa: E731 - short
+        self._ears = Ears(ports.group, ports.identity, ports.pace.round_timeout, ask_later)
         ports = replace(ports, identity=self._ears.identity)
         self._ports, self._how = ports, sealed.how
         self._stand = Stand(sealed.proof, sealed.chain, ports.program.segments)
@@ -58,7 +60,6 @@ class Control(Standing):
         self._closed = False
         self._started: set[Position] = set()
         self._running: Running | None = None
-        self._timers: list[asyncio.TimerHandle] = []
         self._silence = Silence(ports, self._later, lambda: self.position)
         self._silence.ask = self._ask_all
         if sealed.how != "fresh":  # not only in ``start``: a letter that came before it may start a segment
@@ -72,15 +73,8 @@ class Control(Standing):
         return self._running
 
     def missing(self) -> list[Role]:
-        """Whom this party waits for at a start: not ready for the next era if it is, else not for its position.
-
-        With a lost disk also those that have not shown yet where they stand.
-        """
-        position = Position(self.era + 1, RESUME)
-        if not self._go.said("ready", position):
-            position = self.position
-        unready = set(self._ports.group.roles) - self._go.book.entry(position).ready
-        return sorted(unready | self.awaited)
+        """Whom this party waits for at a start; with a lost disk also those that have not shown where they stand."""
+        return sorted(self._go.unready(self._stand) | self.awaited)
 
     @property
     def awaited(self) -> set[Role]:
@@ -106,17 +100,13 @@ class Control(Standing):
         self._stop_running()
         self._adoption.stop()
         self._answers.close()
-        for timer in self._timers:
-            timer.cancel()
+        self._timers.close()
 
     def _ask_all(self) -> bool:
         """A party that came back asks where the others stand; False once it is done."""
         if not self.done:
             self._voice.to_all(Ask())
         return not self.done
-
-    def _ask_later(self, role: Role, pause: float) -> None:
-        self._later(pause, lambda: self._voice.send(role, Ask()))
 
     # --- letters
 
@@ -244,17 +234,15 @@ class Control(Standing):
             if held and not self.finished.done():
                 self._ports.observe("done", last(self.chain))
                 self.finished.set_result(self.chain)
-        elif self._able(self.position) and (self._ports.remembered() or self.position.segment == RESUME):
+        elif self._able() and (self._ports.remembered() or self.position.segment == RESUME):
             self._want(self.position)
 
-    def _able(self, position: Position) -> bool:
-        """Whether all that the segment computes with is held: catching up must not take longer than a segment."""
-        program = self._ports.program
-        return position.segment == RESUME or all(map(program.holds, program.reads(position.segment, self.chain)))
-
-    def _let_run(self) -> None:
-        if self._running is not None and self._able(self._running.setting.position):
+    def _able(self) -> bool:
+        """Whether all that the segment at one's position reads is held; it may run then."""
+        able = segment.able(self._ports.program, self.position, self.chain)
+        if able and self._running is not None:
             self._running.held.set()
+        return able
 
     def remembered(self) -> None:
         """What was kept last counts now: ``Ports.remembered`` has become true."""
@@ -265,7 +253,6 @@ class Control(Standing):
         """What was missing of certified results is there."""
         match error:
             case None:
-                self._let_run()
                 self._want_next()
                 self._settle()
             case DkgError() if not isinstance(error, FINAL):  # another peer, or this one later, may have what it takes
@@ -346,7 +333,7 @@ class Control(Standing):
         running = segment.begin(ports, Setting(position, self.chain, state, silent), returning, silent=silent)
         self._running = running
         self._adoption.complete(self.chain, self._held)
-        self._let_run()
+        self._able()
         ports.observe("start", position)
         running.task = asyncio.get_running_loop().create_task(segment.run(ports, running))
         running.task.add_done_callback(lambda task: self._ended(running, task))
@@ -407,13 +394,6 @@ class Control(Standing):
         running, self._running = self._running, None
         if running is not None:
             segment.stop(self._ports, running)
-
-    # --- small things
-
-    def _later(self, seconds: float, call: Callable[[], object]) -> None:
-        loop = asyncio.get_running_loop()
-        self._timers = [timer for timer in self._timers if not timer.cancelled() and timer.when() >= loop.time()]
-        self._timers.append(loop.call_later(seconds, call))
 
     def _fail(self, error: BaseException) -> None:
         if not self.finished.done():

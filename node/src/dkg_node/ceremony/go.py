@@ -193,6 +193,12 @@ class GoExchange:
         entry = self.book.entry(position)
         return self._ports.me in (entry.ready if kind == "ready" else entry.go)
 
+    def unready(self, stand: Stand) -> set[Role]:
+        """Who has not said ``ready`` for the next era, if this party has, or else for its position."""
+        resume = Position(stand.era + 1, RESUME)
+        position = resume if self.said("ready", resume) else stand.position
+        return set(self._ports.group.roles) - self.book.entry(position).ready
+
     def moved(self, stand: Stand) -> set[Role]:
         """One's position has changed: forget what is over. The peers that may have said more than one listened to."""
         self.book.keep(stand.window)

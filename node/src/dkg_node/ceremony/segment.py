@@ -30,7 +30,8 @@ from dkg_node.protocols.state import PublicState
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
-    from dkg_node.ceremony.program import Ports, Setting
+    from dkg_node.ceremony.chain import Position
+    from dkg_node.ceremony.program import Ports, Program, Setting
     from dkg_node.protocols.session import Group, Link, Role, Slot
 
 T = TypeVar("T")
@@ -141,6 +142,11 @@ async def run(ports: Ports, running: Running) -> Outcome:
     limit = chain_limit(ports.group, ports.program.segments, setting.position.era)
     running.base, missing = await resume(running.session, setting.chain, limit)
     return Outcome(head(running.base), resumed_state(running.base, missing))
+
+
+def able(program: Program, position: Position, chain: Chain) -> bool:
+    """Whether all that a segment computes with is held; the results of other segments may come while it runs."""
+    return position.segment == RESUME or all(map(program.holds, program.reads(position.segment, chain)))
 
 
 async def catch_up(ports: Ports, running: Running) -> None:
