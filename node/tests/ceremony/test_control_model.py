@@ -71,7 +71,7 @@ def test_a_run_is_the_same_for_the_same_seed() -> None:
     ("name", "first"),
     [
         ("relative deadlines", 3),
-        ("resume takes the oldest chain", 72),
+        ("resume takes the oldest chain", 13),
         ("speaks right after a restart", 7),
         ("certificate of n-t-1 signatures", 1),
         ("nothing sealed", 10),
