@@ -118,7 +118,7 @@ def test_a_stream_under_a_replaced_certificate_is_cut_in_the_end(play: Play, mon
         await world.introduce()
         for peer in (1, 3):
             network = world.networks[peer]
-            await until(network, lambda network=network: 2 not in network.connected())  # type: ignore[misc]
+            await until(network, lambda network=network: 2 not in network.connected())
         await untroubled(*world.networks.values())
 
     play(scene)
