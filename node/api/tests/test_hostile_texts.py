@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dkg_api.canonical import DEEPEST, CanonicalError, canonical, parse
+from dkg_api.status import read_status
 
 MANY = 100_000
 
@@ -45,3 +46,8 @@ def test_an_error_shows_no_more_than_the_beginning_of_a_name() -> None:
         with pytest.raises(CanonicalError) as caught:
             parse(text, "text")
         assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff", b"[]", b"{}", b'{"party":"1"}', b'{"party":1}', b"null"])
+def test_a_status_that_is_none_is_none(content: bytes) -> None:
+    assert read_status(content) is None

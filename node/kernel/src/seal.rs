@@ -22,6 +22,8 @@ pub enum Kind {
     Secret,
     /// PRSS keys of (n, t, party).
     Keys(usize, usize, usize),
+    /// Setup contributions held by (n, t, party).
+    Contributions(usize, usize, usize),
     /// Shares (K stands in the blob's first byte).
     Shares(u32),
 }
@@ -32,6 +34,7 @@ impl Kind {
         match self {
             Self::Secret => items.text("secret"),
             Self::Keys(n, t, party) => items.text("keys").party(n).party(t).party(party),
+            Self::Contributions(n, t, party) => items.text("contributions").party(n).party(t).party(party),
             Self::Shares(k) => items.text("shares").int(u64::from(k)),
         }
         .done()

@@ -9,6 +9,9 @@ use crate::error::{Misuse, Result, require};
 use crate::prss::KeySet;
 use crate::sets::{Shape, contains, members};
 
+/// Bytes of one sealed contribution: set, contributor, rho.
+const ENTRY: usize = 2 + 1 + 32;
+
 /// Contributions `rho_{A,i}` to the keys of the sets this party is in.
 pub struct Contributions {
     shape: Shape,
@@ -27,6 +30,25 @@ impl Contributions {
         Ok(Self { shape, party, held: shape.sets_of(party).into_iter().map(own).collect() })
     }
 
+    /// Nothing held, not even own contributions: a party without memory gets them all from other members.
+    ///
+    /// # Errors
+    /// `Misuse` when the party is none of 1..=n.
+    pub fn empty(shape: Shape, party: usize) -> Result<Self> {
+        shape.check_party(party)?;
+        Ok(Self { shape, party, held: BTreeMap::new() })
+    }
+
+    /// Group of the party.
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// Whose view it is.
+    pub fn party(&self) -> usize {
+        self.party
+    }
+
     /// Sets with this party and the peer, increasing mask.
     fn common(&self, peer: usize) -> Result<Vec<u16>> {
         self.shape.check_party(peer)?;
@@ -37,12 +59,13 @@ impl Contributions {
     /// Own rho of every set that contains both.
     ///
     /// # Errors
-    /// `Misuse` when the peer is no other party.
+    /// `Misuse` when the peer is no other party, or own contributions are not held.
     pub fn message_for(&self, peer: usize) -> Result<Zeroizing<Vec<u8>>> {
         let sets = self.common(peer)?;
         let mut out = Zeroizing::new(Vec::with_capacity(32 * sets.len()));
         for mask in sets {
-            out.extend_from_slice(&*self.held[&(mask, self.party)]);
+            let absent = || Misuse::new("make contributions from a seed before you send any");
+            out.extend_from_slice(self.rho(mask, self.party).ok_or_else(absent)?);
         }
         Ok(out)
     }
@@ -87,12 +110,49 @@ impl Contributions {
 
     /// Store rho if it has the certified digest; false for a place that does not exist.
     pub fn fill(&mut self, sid: &[u8], mask: u16, contributor: usize, rho: &[u8], digest: &[u8]) -> bool {
-        let place = self.shape.sets_of(self.party).contains(&mask) && members(mask).contains(&contributor);
-        let fits = place && rho.len() == 32 && digest_of(sid, mask, contributor, rho) == digest;
+        let fits =
+            self.has_place(mask, contributor) && rho.len() == 32 && digest_of(sid, mask, contributor, rho) == digest;
         if fits {
             self.store(mask, contributor, rho);
         }
         fits
+    }
+
+    fn has_place(&self, mask: u16, contributor: usize) -> bool {
+        let Shape { n, t } = self.shape;
+        let own = mask >> n == 0 && mask.count_ones() as usize == n - t && contains(mask, self.party);
+        own && (1..=n).contains(&contributor) && contains(mask, contributor)
+    }
+
+    /// For sealing: of every rho held, by increasing set and contributor, mask (2 bytes), contributor (1), rho.
+    pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
+        let mut out = Zeroizing::new(Vec::with_capacity(ENTRY * self.held.len()));
+        for (&(mask, contributor), rho) in &self.held {
+            out.extend_from_slice(&mask.to_le_bytes());
+            out.push(u8::try_from(contributor).expect("n <= 13"));
+            out.extend_from_slice(&rho[..]);
+        }
+        out
+    }
+
+    /// Inverse of `to_bytes`.
+    ///
+    /// # Errors
+    /// `Misuse` when the party is none of 1..=n or the bytes are no entries of its sets in order.
+    pub fn from_bytes(shape: Shape, party: usize, data: &[u8]) -> Result<Self> {
+        let mut all = Self::empty(shape, party)?;
+        for entry in data.chunks(ENTRY) {
+            let ([low, high, contributor, ..], ENTRY) = (entry, entry.len()) else {
+                return Err(Misuse::new("give whole entries of contributions"));
+            };
+            let place = (u16::from_le_bytes([*low, *high]), usize::from(*contributor));
+            let after = all.held.last_key_value().is_none_or(|(last, _)| *last < place);
+            require(after && all.has_place(place.0, place.1), || {
+                "give contributions of own sets, in order".to_owned()
+            })?;
+            all.store(place.0, place.1, &entry[ENTRY - 32..]);
+        }
+        Ok(all)
     }
 
     /// `r_A = H("r", sid, E, A, i1, rho1, ...)` of the counted contributors of each own set.

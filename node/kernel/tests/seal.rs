@@ -142,3 +142,40 @@ fn places_a_peer_invents_are_absent() {
     assert!(one.message_for(1).is_err() && one.message_for(5).is_err() && one.message_for(0).is_err());
     assert!(contains(0b0111, 1));
 }
+
+#[test]
+fn sealed_contributions_come_back_as_far_as_they_were_held() {
+    for shape in shapes() {
+        let mut all = parties(shape);
+        let alone = Contributions::from_bytes(shape, 1, &all[0].to_bytes()).unwrap();
+        assert_eq!(alone.digests(b"sid"), all[0].digests(b"sid"));
+        exchange(&mut all);
+        let whole = Contributions::from_bytes(shape, 1, &all[0].to_bytes()).unwrap();
+        assert_eq!(whole.digests(b"sid"), all[0].digests(b"sid"));
+        assert!(whole.message_for(2).unwrap() == all[0].message_for(2).unwrap());
+    }
+}
+
+#[test]
+fn contributions_of_other_places_are_not_read() {
+    let shape = Shape::new(4, 1).unwrap();
+    let held = parties(shape)[0].to_bytes();
+    let read = |party, data: &[u8]| Contributions::from_bytes(shape, party, data);
+    assert!(read(1, &held).is_ok() && read(1, &[]).is_ok());
+    assert!(read(1, &held[1..]).is_err() && read(1, &held[..held.len() - 1]).is_err());
+    assert!(read(1, &[&held[35..70], &held[..35]].concat()).is_err(), "order");
+    assert!(read(1, &[&held[..35], &held[..35]].concat()).is_err(), "twice");
+    assert!(read(4, &held).is_err(), "set {{1,2,3}} is not party 4's");
+    let mut other = held.to_vec();
+    other[2] = 4;
+    assert!(read(1, &other).is_err(), "contributor 4 is not in {{1,2,3}}");
+}
+
+#[test]
+fn who_holds_no_own_contributions_sends_none() {
+    let shape = Shape::new(4, 1).unwrap();
+    let empty = Contributions::empty(shape, 1).unwrap();
+    assert!(empty.message_for(2).is_err());
+    assert!(empty.digests(b"sid").iter().all(|&byte| byte == 0));
+    assert!(Contributions::empty(shape, 5).is_err());
+}

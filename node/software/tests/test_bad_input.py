@@ -115,7 +115,7 @@ def test_a_disk_that_fills_up_while_running_ends_the_run_in_one_line(tmp_path: P
     assert not (tmp_path / "out" / "certificate.json").exists()
 
 
-def test_ctrl_c_ends_all_processes_and_leaves_nothing_that_looks_done(tmp_path: Path, started: Register) -> None:
+def test_ctrl_c_ends_all_leaves_nothing_that_looks_done_and_can_be_resumed(tmp_path: Path, started: Register) -> None:
     out = tmp_path / "out"
     process = started(
         subprocess.Popen(
@@ -135,7 +135,14 @@ def test_ctrl_c_ends_all_processes_and_leaves_nothing_that_looks_done(tmp_path: 
     assert not any(is_alive(pid) for pid in pids)
     assert not (out / "certificate.json").exists()
     run_local(out).check_refused(2, "is not empty")
-    run_local(out, "--resume").check_refused(2, "resuming is not available")
+    resumed = run_local(out, "--resume")
+    assert resumed.code == 0, resumed.errors
+    assert resumed.last_line.endswith("self-check passed (20 cases)")
+
+
+def test_where_nothing_was_begun_nothing_is_resumed(tmp_path: Path) -> None:
+    run_local(tmp_path / "out", "--resume").check_refused(2, "no run to resume")
+    assert not (tmp_path / "out").exists()
 
 
 def test_nodes_end_when_the_launcher_is_killed(tmp_path: Path, started: Register) -> None:

@@ -144,7 +144,7 @@ def test_the_report_is_measured_and_adds_up(ceremony: Ended, report: Report, ter
         assert party.peak_rss_bytes > 10_000_000
     names = [phase.name for phase in report.phases]
     assert names[0] == "setup"
-    assert names[-1] == "online"
+    assert names[-1] == "assembly"
     assert all(phase.start <= phase.end for phase in report.phases)
 
 

@@ -126,15 +126,6 @@ def test_a_party_enrolled_with_another_document_than_its_own_stops_and_is_not_le
     ended(nodes[1], 3, "parties [2, 3, 4] could not be reached")
 
 
-def test_a_node_that_ran_before_does_not_begin_again_in_the_middle(scene: Scene) -> None:
-    home = scene.home / "1"
-    home.mkdir()
-    (home / "transcript.jsonl").write_bytes(b"")
-    node = scene.start(1)
-    scene.write(1, scene.state(1))
-    ended(node, 2, "ran in", "start afresh")
-
-
 def test_a_busy_port_ends_the_node_in_one_line(scene: Scene) -> None:
     first = scene.start(1)
     scene.write(1, scene.state(1))

@@ -29,6 +29,14 @@ class QuorumLost(ProtocolError):
     """Fewer than the needed parties answered; ``culprits`` are the missing ones (01 section 2)."""
 
 
+class OpeningLost(QuorumLost):
+    """This party's store lost a V that it held: for it the era ends; the certified ones come from peers by hash."""
+
+
+class StateDiverged(ProtocolError):
+    """n-t parties agree on a public state unlike this party's: it acts as a restarted one (01 section 2)."""
+
+
 class SetupIncomplete(ProtocolError):
     """A set of parties ended without one counted contribution, so its key would be public (01 section 3)."""
 
@@ -48,3 +56,11 @@ class AttestationError(DkgError):
 
 class SealingError(DkgError):
     """A sealed object can't be written, opened, or is not what it claims to be."""
+
+
+class SealedStateRolledBack(SealingError):
+    """What is sealed is older than what this party is known to have sealed: an old copy was put back (03 "Epoch")."""
+
+
+class Superseded(DkgError):
+    """A newer start of the same party lives: this one must end (03, "One live boot per party")."""

@@ -40,6 +40,7 @@ CASES: dict[str, tuple[Callable[[Kit], object], str]] = {
     "keys of no party": (lambda kit: kit.impl.Keys.from_bytes(4, 1, 5, bytes(96)), "5"),
     "group that is none": (lambda kit: kit.impl.Keys.from_bytes(5, 1, 1, bytes(96)), "5/1"),
     "contributions of no party": (lambda kit: kit.impl.Contributions(4, 1, 0, kit.secret), "0"),
+    "message without own values": (lambda kit: kit.impl.Contributions.empty(4, 1, 1).message_for(2), "seed"),
     "message for oneself": (lambda kit: kit.impl.Contributions(4, 1, 1, kit.secret).message_for(1), "another"),
     "message from no party": (lambda kit: kit.impl.Contributions(4, 1, 1, kit.secret).receive(5, b""), "5"),
     "other K": (lambda kit: kit.impl.Shares.zeros(32, 1), "32"),

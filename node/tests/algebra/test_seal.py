@@ -37,6 +37,14 @@ KINDS = {
         lambda impl: impl.Keys.from_bytes(4, 1, 2, bytes(range(96))),
         lambda impl, key, aad, blob: impl.Keys.unsealed(4, 1, 2, key, aad, blob),
     ),
+    "contributions": Kind(
+        lambda impl: impl.Contributions(4, 1, 2, impl.Secret.from_bytes(bytes(range(32)))),
+        lambda impl, key, aad, blob: impl.Contributions.unsealed(4, 1, 2, key, aad, blob),
+    ),
+    "no contributions": Kind(
+        lambda impl: impl.Contributions.empty(4, 1, 2),
+        lambda impl, key, aad, blob: impl.Contributions.unsealed(4, 1, 2, key, aad, blob),
+    ),
     "shares64": Kind(
         lambda impl: impl.Shares.from_wire(64, bytes(range(96))),
         lambda impl, key, aad, blob: impl.Shares.unsealed(key, aad, blob),
@@ -55,6 +63,8 @@ def look(impl: ModuleType, handle: Any) -> bytes:  # noqa: ANN401 - handles of t
     """Something public that depends on all of the handle's content."""
     if hasattr(handle, "to_wire"):
         return bytes([handle.k]) + bytes(handle.to_wire())
+    if hasattr(handle, "digests"):
+        return bytes(handle.digests(b"look"))
     if hasattr(handle, "party"):
         return bytes(impl.prss(handle, b"look", 128, 0, 2).to_wire())
     return bytes(impl.Contributions(4, 1, 1, handle).digests(b"look"))
@@ -122,6 +132,23 @@ def test_keys_open_for_their_own_party_only(impl: ModuleType, shape: tuple[int, 
     blob = KINDS["keys"].make(impl).sealed(key, AAD)
     with pytest.raises(ValueError, match=REFUSED):
         impl.Keys.unsealed(*shape, key, AAD, blob)
+
+
+@pytest.mark.parametrize("shape", [(4, 1, 1), (4, 1, 3), (7, 2, 2)])
+def test_contributions_open_for_their_own_party_only(impl: ModuleType, shape: tuple[int, int, int]) -> None:
+    key = impl.Secret.from_bytes(KEY)
+    blob = KINDS["contributions"].make(impl).sealed(key, AAD)
+    with pytest.raises(ValueError, match=REFUSED):
+        impl.Contributions.unsealed(*shape, key, AAD, blob)
+
+
+def test_received_contributions_are_sealed_with_ones_own(impl: ModuleType) -> None:
+    key = impl.Secret.from_bytes(KEY)
+    one, two = (impl.Contributions(4, 1, i, impl.Secret.from_bytes(bytes([i]) * 32)) for i in (1, 2))
+    one.receive(2, two.message_for(1))
+    again = impl.Contributions.unsealed(4, 1, 1, key, AAD, one.sealed(key, AAD))
+    assert again.digests(b"sid") == one.digests(b"sid")
+    assert (again.rho(0b0111, 2), again.rho(0b0111, 3)) == (one.rho(0b0111, 2), None)
 
 
 def test_equal_content_is_sealed_to_different_bytes(impl: ModuleType, kind: Kind) -> None:

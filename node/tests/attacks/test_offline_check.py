@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -10,14 +11,14 @@ import pytest
 from dkg_node.algebra import kernel
 from dkg_node.algebra.kernel import Shares
 from dkg_node.algebra.ring import Element, Ring, alpha
-from dkg_node.errors import BatchFault, QuorumLost
+from dkg_node.errors import QuorumLost
 from dkg_node.offline.check import DIGITS, accepted, w_bytes
 from dkg_node.offline.chunk import Batch, Chunk
 from dkg_node.offline.labels import judged_state
 from dkg_node.offline.votes import Vote, encode_votes
 from dkg_node.protocols import broadcast
 from dkg_node.protocols.session import Group, Role, Session
-from dkg_node.testing.batches import Insider, dealt_keys, simulate_batch
+from dkg_node.testing.batches import Insider, dealt_keys, judged, kinds_of, simulate_batch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +30,7 @@ GROUPS = [Group(4, 1), Group(7, 2)]
 ALL_GROUPS = [*GROUPS, Group(10, 3), Group(13, 4)]
 BATCH = Batch(1, "noise", 64, tuple(Chunk(i, "noise", 64, 2, 1) for i in range(2)))
 RING = Ring(64)
-STATE = 32
+STATE = broadcast.HEAD
 
 
 def signed_body(session: Session, slot: str, body: bytes) -> bytes:
@@ -79,11 +80,12 @@ def vanishing(at: Role, zeros: list[Role]) -> Element:
     return value
 
 
-def assert_stopped(group: Group, run: Run[BatchResult], liars: frozenset[Role]) -> None:
-    honest = set(group.roles) - liars
-    assert not set(run.results) & honest
-    assert len({str(run.errors[role]) for role in honest}) == 1
-    assert all(isinstance(run.errors[role], BatchFault) for role in honest)
+def assert_convicted(group: Group, run: Run[BatchResult], named: dict[Role, str]) -> None:
+    """The batch ends right after one redone generation, and exactly the liars are Corrupt."""
+    result = judged(group, run, frozenset(named))
+    assert kinds_of(result) == set(named.items())
+    assert result.state.corrupt == set(named)
+    assert result.generation == 1
 
 
 class NearestCodeword(Liars):
@@ -94,10 +96,11 @@ class NearestCodeword(Liars):
         return wire([RING.add(value, vanishing(sender, zeros)) for value in elements(content)])
 
 
-@pytest.mark.parametrize("group", GROUPS, ids=str)
+@pytest.mark.parametrize("group", [*GROUPS, Group(13, 4)], ids=str)
 def test_colluders_on_the_nearest_wrong_codeword_are_refused_not_corrected(group: Group) -> None:
     adversary = NearestCodeword("W", *range(1, group.t + 1))
-    assert_stopped(group, simulate_batch(group, BATCH, adversary), adversary.corrupt)
+    run = simulate_batch(group, BATCH, adversary)
+    assert_convicted(group, run, dict.fromkeys(adversary.corrupt, "check share"))
 
 
 @pytest.mark.parametrize("group", ALL_GROUPS, ids=str)
@@ -130,9 +133,10 @@ class Garbage(Liars):
 
 
 @pytest.mark.parametrize("liars", [(1,), (1, 2), (3, 7)], ids=str)
-def test_wrong_check_shares_stop_a_right_batch_and_are_never_outvoted(liars: tuple[Role, ...]) -> None:
+def test_wrong_check_shares_of_a_right_batch_are_never_outvoted_but_convicted(liars: tuple[Role, ...]) -> None:
     adversary = Garbage("W", *liars)
-    assert_stopped(Group(7, 2), simulate_batch(Group(7, 2), BATCH, adversary), adversary.corrupt)
+    run = simulate_batch(Group(7, 2), BATCH, adversary)
+    assert_convicted(Group(7, 2), run, dict.fromkeys(adversary.corrupt, "check share"))
 
 
 class CoveringUp(Liars):
@@ -157,10 +161,12 @@ class CoveringUp(Liars):
         return super().send(move)
 
 
-@pytest.mark.parametrize("group", GROUPS, ids=str)
+@pytest.mark.parametrize("group", [*GROUPS, Group(13, 4)], ids=str)
 def test_a_king_and_colluders_who_fit_their_shares_to_the_honest_ones_are_refused(group: Group) -> None:
     adversary = CoveringUp("W", *range(1, group.t + 1))
-    assert_stopped(group, simulate_batch(group, BATCH, adversary), adversary.corrupt)
+    result = judged(group, simulate_batch(group, BATCH, adversary), adversary.corrupt)
+    assert kinds_of(result) == {(1, "king"), *((role, "check share") for role in adversary.corrupt)}
+    assert result.generation == 1
 
 
 class Silent(Liars):
@@ -229,8 +235,10 @@ class OtherList(Liars):
             return move.honest
         content = next(iter(move.honest.values()))[broadcast.SIGNATURE + STATE :]
         session = self.sessions[move.sender]
-        state = session.state if self.listing is None else judged_state(session.state, self.listing)
-        message = signed_body(session, "W", state + content)
+        own = session.state
+        state = own if self.listing is None else judged_state(own, self.listing, b"c" * 64, own)
+        stamp = replace(session, state=state).stamp()
+        message = signed_body(session, "W", stamp + bytes(broadcast.MASK) + content)
         return dict.fromkeys(move.honest, message)
 
 

@@ -69,6 +69,23 @@ def test_a_signature_that_comes_before_ones_own_content_is_known_is_kept() -> No
     assert play(scene) == 4
 
 
+def test_a_peer_that_floods_with_wrong_signatures_is_not_listened_to_for_long() -> None:
+    async def scene(stage: Stage) -> tuple[int, frozenset[int]]:
+        mine = certifier(stage, 1)
+        checked = 0
+        for _ in range(1000):
+            mine.take(2, bytes(64))
+            checked += len(mine._heard)
+            mine._valid(CONTENTS.content())
+        mine.take(2, stage.identity(2).sign("certificate", CONTENTS.content()))
+        mine.take(3, stage.identity(3).sign("certificate", CONTENTS.content()))
+        return checked, frozenset(one.party for one in mine._valid(CONTENTS.content()))
+
+    checked, signers = play(scene)
+    assert checked < 20
+    assert signers == {3}
+
+
 def test_a_key_that_is_not_enrolled_signs_nothing() -> None:
     async def scene(stage: Stage) -> list[int]:
         keys = {role: keys for role, keys in stage.keyring().keys.items() if role != 4}

@@ -1,12 +1,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import SimpleNamespace
 
+import pytest
+
+from dkg_node.ceremony.chain import RESUME, Certificate, Core, Position
 from dkg_node.ceremony.measure import Measurements
-from dkg_node.ceremony.phases import segments_of
+from dkg_node.ceremony.phases import last_batch, segments_of
+from dkg_node.ceremony.watching import Watcher
 from dkg_node.keygen.parameters import PARAMETER_SETS
 from dkg_node.keygen.plan import plan_of
 from dkg_node.protocols.session import Group
+from dkg_node.protocols.state import PublicState
 
 GROUP = Group(4, 1)
 PARAMS = PARAMETER_SETS["test"]
@@ -103,3 +109,52 @@ def test_a_slot_number_that_only_a_peer_can_have_made_up_counts_as_fixed() -> No
     measured.end_offline()
     measured.end_online()
     assert measured.report(1).sent_bytes.fixed == 11
+
+
+class Quiet:
+    """A transcript and a meter that nobody reads."""
+
+    def add(self, event: str, **facts: object) -> None: ...
+
+    def sync(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A control layer that holds so many results."""
+
+    chain: tuple[Certificate, ...]
+    lost: None = None
+
+
+def shown(count: int, last: Position) -> Shown:
+    places = [*(Position(0, number) for number in range(count)), *([last] if last.segment == RESUME else [])]
+    return Shown(tuple(Certificate(Core(place, bytes(32), bytes(32), PublicState()), {}) for place in places))
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        [(0, 0), (0, 0), (1, 1)],
+        [(0, 1), (0, 2)],
+        [(0, 2), (0, 3)],
+        [(1, RESUME), (1, 3)],
+    ],
+)
+def test_offline_ends_once_with_the_last_batch_also_for_a_party_that_jumps_over_it(
+    seen: list[tuple[int, int]],
+) -> None:
+    machine = Machine()
+    measured = Measurements(SEGMENTS, machine, machine, machine)  # type: ignore[arg-type]
+    final = last_batch(SEGMENTS)
+    work = SimpleNamespace(segments=SEGMENTS)
+    party = SimpleNamespace(measurements=measured, transcript=Quiet(), meter=Quiet())
+    watcher = Watcher(work, party)  # type: ignore[arg-type]
+    machine.seconds = 110.0
+    for era, more in seen:
+        place = Position(era, RESUME if more == RESUME else final + more)
+        watcher.observe(shown(final + 1 + max(0, more), place), "certificate", place)  # type: ignore[arg-type]
+        machine.seconds += 5.0
+    measured.end_online()
+    redone = seen.count((0, 0)) - 1 if (0, 0) in seen else 0
+    assert measured.report(1).offline_seconds == 10.0 + 5.0 * redone

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dkg_node.ceremony.phases import Timing, check_fits, longest, segments_of
+from dkg_node.ceremony.phases import Timing, check_fits, last_batch, longest, segments_of
 from dkg_node.errors import UsageError
 from dkg_node.keygen.parameters import PARAMETER_SETS
 from dkg_node.keygen.plan import plan_of
@@ -25,13 +25,19 @@ def test_slots_end_at_sums_of_delta_however_early_earlier_ones_end(slots: list[S
 
 
 @pytest.mark.parametrize(("name", "t"), [("test", 1), ("test", 4), ("core", 4), ("production", 1)])
-def test_segments_are_setup_then_the_batches_in_plan_order_then_online(name: str, t: int) -> None:
+def test_segments_are_setup_then_the_batches_in_plan_order_then_a_key_each_then_assembly(name: str, t: int) -> None:
     params = PARAMETER_SETS[name]
     plan = plan_of(params)
     segments = segments_of(Group(3 * t + 1, t), params, plan)
-    assert [segment.index for segment in segments] == list(range(len(plan.batches) + 2))
-    assert [segment.kind for segment in segments] == ["setup", *["batch"] * len(plan.batches), "online"]
-    assert tuple(segment.batch for segment in segments[1:-1]) == plan.batches
+    batches, keys = len(plan.batches), len(params.keys)
+    assert [segment.index for segment in segments] == list(range(batches + keys + 2))
+    kinds = ["setup", *["batch"] * batches, *["online"] * keys, "assembly"]
+    assert [segment.kind for segment in segments] == kinds
+    assert tuple(segment.batch for segment in segments[1 : 1 + batches]) == plan.batches
+    assert tuple(segment.key for segment in segments[1 + batches : -1]) == params.keys
+    assert last_batch(segments) == batches
+    opening_seed = [segment.index for segment in segments if "seed" in {slot.name for slot in segment.schedule}]
+    assert opening_seed == [1 + batches]
     for segment in segments:
         names = [slot.name for slot in segment.schedule]
         assert len(set(names)) == len(names)

@@ -45,7 +45,7 @@ def test_progress_never_goes_back_and_never_passes_the_end(steps: list[tuple[int
 def test_the_loads_count_every_bit_of_the_set_once(name: str) -> None:
     params = PARAMETER_SETS[name]
     group = Group(13, 4)
-    loads = loads_of(group, params, segments_of(group, params, plan_of(params)))
+    loads = loads_of(group, segments_of(group, params, plan_of(params)))
     surplus = sum(load.bits for load in loads) - params.bits
     assert 0 <= surplus < 4 * 128 * len(params.keys)
 

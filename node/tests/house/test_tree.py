@@ -97,6 +97,15 @@ def test_every_python_dependency_of_a_member_is_in_the_lock_at_its_pinned_versio
         assert not [need for need in foreign if need not in locked], path
 
 
+def test_what_only_fuzzing_needs_is_in_its_own_lock_and_in_no_other() -> None:
+    extra = tomllib.loads((ROOT / "node/software/pyproject.toml").read_text())["project"]["optional-dependencies"]
+    locked = {line.split(" ")[0] for line in (ROOT / "requirements.fuzz.lock").read_text().splitlines()}
+    assert set(extra["fuzz"]) <= locked
+    assert not set(extra["fuzz"]) & {
+        line.split(" ")[0] for line in (ROOT / "requirements.lock").read_text().splitlines()
+    }
+
+
 def test_the_protobuf_code_is_what_generation_gives() -> None:
     command = [sys.executable, str(ROOT / "node" / "api" / "generate.py"), "--check"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

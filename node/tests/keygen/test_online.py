@@ -118,9 +118,12 @@ def test_slots_have_room_for_what_is_sent(name: str) -> None:
         bodies = key_slots(GROUP, plan, spec)[-1]
         assert bodies.size == 2 * 3 * sum(len(block.groups) for block in blocks(spec)) * spec.word_bits // 2
         assert bodies.work > 0
-    names = [slot.name for slot in online_slots(GROUP, params, plan)]
-    assert len(set(names)) == len(names)
-    assert names[0] == "seed"
+    for spec in params.keys:
+        first = [slot.name for slot in online_slots(GROUP, plan, spec, first=True)]
+        later = [slot.name for slot in online_slots(GROUP, plan, spec, first=False)]
+        assert len(set(first)) == len(first)
+        assert later == [name for name in first if name != "seed"]
+        assert first.index("seed") == first.index(f"bodies.{spec.name}") - 1
 
 
 def test_sent_bytes_are_those_the_slots_announce(dealt: Dealt) -> None:

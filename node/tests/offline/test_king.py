@@ -6,7 +6,7 @@ from collections import Counter
 from itertools import combinations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dkg_node.errors import QuorumLost
@@ -27,6 +27,7 @@ def situations(draw: st.DrawFn) -> tuple[Group, PublicState]:
     return group, PublicState(corrupt, out - corrupt, draw(some), draw(some), draw(pairs))
 
 
+@settings(deadline=None)
 @given(situation=situations(), attempt=st.integers(0, 30))
 def test_every_chunk_gets_a_king_with_senders_who_may_serve(situation: tuple[Group, PublicState], attempt: int) -> None:
     group, state = situation
@@ -42,12 +43,14 @@ def test_every_chunk_gets_a_king_with_senders_who_may_serve(situation: tuple[Gro
     assert not any(roster.state.in_dispute(last.king, sender) for sender in last.senders)
 
 
+@settings(deadline=None)
 @given(situation=situations())
 def test_the_roster_depends_on_nothing_but_state_and_chunks(situation: tuple[Group, PublicState]) -> None:
     group, state = situation
     assert assign(group, state, [5, 3, 9], 1) == assign(group, state, (3, 5, 9), 1)
 
 
+@settings(deadline=None)
 @given(group=GROUPS)
 def test_everybody_is_king_equally_often_and_the_next_try_has_another_king(group: Group) -> None:
     posts = assign(group, PublicState(), range(3 * group.n), 0).posts
@@ -104,5 +107,6 @@ def test_every_part_of_the_public_state_is_in_its_digest() -> None:
         PublicState(never_king=frozenset({1})),
         PublicState(disputes=frozenset({(1, 2)})),
         PublicState(generations=frozenset({(1, 2)})),
+        PublicState(benches=frozenset({(1, 1, 2)})),
     ]
     assert len({state.digest() for state in states}) == len(states)

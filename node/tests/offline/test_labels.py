@@ -12,9 +12,9 @@ from dkg_node.algebra import kernel
 from dkg_node.algebra.kernel import Keys
 from dkg_node.errors import ProtocolError
 from dkg_node.offline import labels
-from dkg_node.offline.batch import Work, stored_v
+from dkg_node.offline.batch import Work
 from dkg_node.offline.chunk import Batch, Chunk, Kind
-from dkg_node.offline.king import Post, signed_about_y
+from dkg_node.offline.king import Post, YPlace
 from dkg_node.offline.values import draw
 from dkg_node.offline.votes import Canonical
 from dkg_node.protocols.session import Group, Session, Slot
@@ -80,7 +80,7 @@ OTHER: dict[str, Facts] = {
 PLACE = {"sid", "era", "kind", "k", "batch", "generation"}
 NAMES: dict[str, tuple[Callable[[Facts], bytes], set[str]]] = {
     "signature": (
-        lambda f: signed_about_y(f.session, f.batch, f.generation, f.post, b"r" * 32),
+        lambda f: YPlace.of(f.session).signed(f.batch, f.generation, f.post, b"r" * 32),
         PLACE | {"segment", "state", "chunk", "try", "king", "senders"},
     ),
     "hash of V": (
@@ -97,7 +97,14 @@ NAMES: dict[str, tuple[Callable[[Facts], bytes], set[str]]] = {
     ),
     "digits": (lambda f: labels.chi_key(f.coin, f.listing, f.batch.chunks[f.chunk]), {"coin", "listing", "chunk"}),
     "zero": (lambda f: labels.zero_label(f.coin, f.listing), {"coin", "listing"}),
-    "state of W": (lambda f: labels.judged_state(f.session.state, f.listing), {"state", "listing"}),
+    "state of W": (
+        lambda f: labels.judged_state(b"w" * 32, f.listing, f.coin, f.session.state),
+        {"state", "listing", "coin"},
+    ),
+    "the same": (
+        lambda f: labels.judged_state(f.session.state, f.listing, f.coin, b"y" * 32),
+        {"state", "listing", "coin"},
+    ),
     "values": (
         lambda f: kernel.prss(f.keys, labels.PSI, 128, 0, 1).to_wire(),
         {"sid", "era", "kind", "k", "batch", "generation", "chunk"},
@@ -157,4 +164,4 @@ def test_a_damaged_store_is_a_clear_error_and_no_other_value() -> None:
         if isinstance(store, Damaged):
             store.put(body)
         with pytest.raises(ProtocolError, match="batch 2 chunk 1: the stored V is lost or damaged"):
-            stored_v(SESSION, work, entry)
+            work.stored_v(SESSION, entry)

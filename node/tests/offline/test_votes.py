@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dkg_node.errors import QuorumLost
@@ -36,12 +36,14 @@ def test_the_limits_are_those_of_the_group() -> None:
     assert (GROUP.quorum, GROUP.degree2_quorum) == (5, 5)
 
 
+@settings(deadline=None)
 @given(votes=st.lists(ONE, max_size=20))
 def test_votes_read_back_as_they_were_written(votes: list[Vote]) -> None:
     assert decode_votes(encode_votes(votes), len(votes)) == tuple(votes)
     assert decode_votes(encode_votes(votes), len(votes) + 1) is None
 
 
+@settings(deadline=None)
 @given(data=st.binary(max_size=80), count=st.integers(0, 5))
 def test_any_bytes_are_votes_in_one_way_or_none(data: bytes, count: int) -> None:
     votes = decode_votes(data, count)

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dkg_node.algebra.encoding import enc
-from dkg_node.protocols.broadcast import Relay, broadcast, broadcast_slots, decode_relays, encode_relays
-from dkg_node.protocols.session import Group
+from dkg_node.errors import QuorumLost, StateDiverged
+from dkg_node.protocols.broadcast import HEAD, Relay, broadcast, broadcast_slots, decode_relays, encode_relays
+from dkg_node.protocols.session import Group, Slot
 from dkg_node.testing.lockstep import Adversary, Lockstep
 
 if TYPE_CHECKING:
@@ -64,7 +65,8 @@ class Puppets(Adversary):
         return session.identity.sign("broadcast", session.where("b.1") + enc(sender, sha256(body).digest()))
 
     def body(self, text: bytes) -> bytes:
-        return bytes(32) + text
+        stamp = self.sessions[1].enter(1, broadcast_slots("b", self.group, LIMIT)).stamp()
+        return stamp + bytes(HEAD - len(stamp)) + text
 
 
 @pytest.mark.parametrize(("n", "t"), [(4, 1), (7, 2), (10, 3), (13, 4)])
@@ -188,7 +190,24 @@ def test_another_public_state_makes_a_body_none() -> None:
 
     outcome = Lockstep["Mapping[Role, bytes | None]"](Group(4, 1)).run(other_state)
     assert outcome.results[1][3] is None
-    assert outcome.results[3][1] is None
+    assert isinstance(outcome.errors[3], StateDiverged)
+
+
+def test_who_is_none_in_a_broadcast_is_not_waited_for_afterwards() -> None:
+    async def twice(session: Session) -> frozenset[Role]:
+        session = session.enter(1, (*broadcast_slots("b", session.group, LIMIT), Slot("after", 1, 0)))
+        await broadcast(session, "b", b"x", limit=LIMIT)
+        await session.exchange("after", dict.fromkeys(session.group.roles, b"y"), limit=1)
+        return session.present
+
+    outcome = Lockstep[frozenset[int]](Group(4, 1), stop_at=lambda role, tag: role == 2 and tag.slot == 0).run(twice)
+    assert outcome.results == {1: {1, 3, 4}, 3: {1, 3, 4}, 4: {1, 3, 4}}
+
+
+def test_more_than_t_silent_parties_lose_the_quorum_and_are_named() -> None:
+    outcome = run(Group(4, 1), stop_at=lambda role, _: role in {1, 2})
+    assert {type(outcome.errors[role]) for role in (3, 4)} == {QuorumLost}
+    assert all(error.culprits == {1, 2} for role, error in outcome.errors.items() if role > 2)  # type: ignore[attr-defined]
 
 
 @given(data=st.binary(max_size=400))

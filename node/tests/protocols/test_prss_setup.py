@@ -10,7 +10,7 @@ import pytest
 from dkg_node.algebra import kernel
 from dkg_node.algebra.encoding import enc
 from dkg_node.algebra.kernel import Secret
-from dkg_node.errors import SetupIncomplete
+from dkg_node.errors import QuorumLost, SetupIncomplete
 from dkg_node.protocols.prss import ABSENT, certify, read_table, setup, setup_slots
 from dkg_node.protocols.session import Group
 from dkg_node.sharing.sets import members_of, sets_of
@@ -97,9 +97,20 @@ def table(group: Group, reporter: Role, entry: bytes) -> bytes:
 
 def test_t_reports_alike_do_not_make_a_contribution_count() -> None:
     group = Group(4, 1)
-    reports: dict[Role, bytes | None] = {1: table(group, 1, b"a" * 32), 2: None, 3: table(group, 3, ABSENT), 4: None}
+    reports: dict[Role, bytes | None] = {role: table(group, role, bytes([role]) * 32) for role in group.roles}
     with pytest.raises(SetupIncomplete, match="no contribution counts"):
         certify(group, reports)
+
+
+@pytest.mark.parametrize("missing", [None, ABSENT], ids=["silent", "heard nobody"])
+def test_a_set_that_lacks_a_party_waits_for_it_instead_of_ending_the_attempt(missing: bytes | None) -> None:
+    """One liar reports wrong digests, one honest party was away: the set {1, 3, 4} has one good reporter left."""
+    group = Group(4, 1)
+    reports: dict[Role, bytes | None] = {role: table(group, role, b"a" * 32) for role in group.roles}
+    reports[3], reports[4] = None if missing is None else table(group, 3, missing), table(group, 4, b"b" * 32)
+    with pytest.raises(QuorumLost, match=r"bring them back") as caught:
+        certify(group, reports)
+    assert caught.value.culprits == {3}
 
 
 def test_t_plus_1_reports_alike_make_it_count_and_name_one_digest() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dkg_node.algebra.kernel import Keys, Secret, Shares
+from dkg_node.algebra.kernel import Contributions, Keys, Secret, Shares
 from dkg_node.errors import SealingError
 from dkg_node.sealing.development import BANNER, KEY_FILE, Context, DevelopmentSealer, make_key_file, read_key_file
 from dkg_node.sealing.files import write_atomic
@@ -31,6 +31,24 @@ def test_what_was_sealed_comes_back(sealer: DevelopmentSealer) -> None:
     assert sealer.unseal_bytes("identity", 0) == bytes(range(32))
     assert sealer.unseal_secret("draws", 0).derive(b"x") is not None
     assert sealer.unseal_keys("prss", 0, 4, 1).party == 3
+
+
+def test_setup_contributions_come_back_for_their_party_alone(sealer: DevelopmentSealer) -> None:
+    held = Contributions(4, 1, 3, Secret.from_bytes(bytes(32)))
+    sealer.seal_contributions("held", 0, held)
+    assert sealer.unseal_contributions("held", 0, 4, 1).digests(b"sid") == held.digests(b"sid")
+    stranger = replace(sealer, context=replace(CONTEXT, party=1))
+    with pytest.raises(SealingError, match=r"held\.sealed is damaged or was sealed for another"):
+        stranger.unseal_contributions("held", 0, 4, 1)
+
+
+def test_what_goes_by_its_prefix_goes_with_what_was_set_aside_and_nothing_else(sealer: DevelopmentSealer) -> None:
+    for name in ("setup-draws", "setup-held-1", "setup-held-2", "[a]-1", "a-1"):
+        sealer.seal_secret(name, 0, Secret.from_bytes(bytes(32)))
+    sealer.set_aside("setup-draws", 7)
+    for prefix in ("setup-draws", "setup-held-", "[a]-"):
+        sealer.erase_all(prefix)
+    assert sorted(path.name for path in sealer.directory.iterdir()) == [KEY_FILE, "a-1.sealed"]
 
 
 def test_the_file_says_what_it_is_and_shows_nothing_of_the_secret(sealer: DevelopmentSealer) -> None:

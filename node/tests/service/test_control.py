@@ -12,11 +12,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from dkg_api.enrolment import Keyring
 from dkg_api.signatures import public_bytes
+from dkg_api.status import StatusContent
 from dkg_node.ceremony.progress import Progress
 from dkg_node.errors import DkgError
 from dkg_node.service.command import EnvironmentFault
 from dkg_node.service.control import ControlService, serve
-from dkg_node.service.control_client import ControlClient, Item
+from dkg_node.service.control_client import ControlClient
 from dkg_node.service.identity import NodeIdentity
 from dkg_node.service.status import StatusBoard
 
@@ -53,9 +54,9 @@ def test_the_socket_is_for_its_owner_only(node: Node) -> None:
 
 
 def test_watch_gives_the_current_status_first_then_changes_signed_by_the_node(node: Node) -> None:
-    async def scene() -> list[Item]:
+    async def scene() -> list[StatusContent]:
         client = ControlClient(node.socket, PUBLIC)
-        seen: list[Item] = []
+        seen: list[StatusContent] = []
         async for item in client.watch():
             seen.append(item)
             if item.state == "waiting":

@@ -206,7 +206,7 @@ def test_who_is_not_expected_is_not_heard() -> None:
 
 @pytest.mark.parametrize(
     ("era", "segment", "slot", "why"),
-    [(0, 0, 4, "foreign"), (0, SEGMENTS_AHEAD + 1, 0, "foreign"), (2, 0, 0, "foreign")],
+    [(0, 0, 4, "foreign"), (0, SEGMENTS_AHEAD + 1, 0, "foreign")],
 )
 def test_what_no_honest_party_sends_now_is_dropped(era: int, segment: int, slot: int, why: str) -> None:
     box, record = mailbox()
@@ -287,7 +287,7 @@ def naming(box: Mailbox, roles: tuple[int, ...] = ROLES) -> Pending:
 
 
 def answer(box: Mailbox, role: int, body: bytes = BODY, digest: bytes = DIGEST) -> list[Pending]:
-    return box.body(role, 0, Tag(0, 0, 0), digest + body, 1.0)
+    return box.body(role, 0, Tag(0, 0, 0), digest + body)
 
 
 def test_a_message_counts_when_the_body_it_names_is_here() -> None:
@@ -335,6 +335,15 @@ def test_no_answer_sends_it_to_the_next_after_a_while() -> None:
     assert answer(box, 2), "the first may still answer"
 
 
+def test_t_silent_liars_cost_the_patience_once() -> None:
+    box, record = mailbox()
+    naming(box)
+    for role in (2, 3, 4):
+        hear(box, role, DIGEST)
+    box.hurry(box.patience)
+    assert record.pulls == [(2, DIGEST), (3, DIGEST), (4, DIGEST)]
+
+
 def test_a_liar_that_names_a_body_first_and_never_serves_it_keeps_it_from_nobody() -> None:
     box, record = mailbox()
     naming(box)
@@ -371,6 +380,42 @@ def test_one_who_names_a_body_long_after_the_silent_first_is_asked_at_once() -> 
     hear(box, 2, DIGEST)
     hear(box, 3, DIGEST, now=box.patience)
     assert record.pulls == [(2, DIGEST), (3, DIGEST)]
+
+
+@pytest.mark.parametrize("liar", [2, 3])
+@pytest.mark.parametrize("empties", [1, 2, 5])
+def test_a_liar_s_empty_answers_never_end_the_wait_for_an_honest_one_s(liar: int, empties: int) -> None:
+    """Else two liars split a Broadcast: one names its digest, says at the end that it has no body, and it is None."""
+    box, _ = mailbox()
+    naming(box)
+    honest = 5 - liar
+    hear(box, 2, DIGEST)
+    hear(box, 3, DIGEST, now=box.patience)
+    for _ in range(empties):
+        assert answer(box, liar, b"") == []
+    assert answer(box, honest), "it was asked and has yet to answer"
+    assert box.held(DIGEST) == BODY
+
+
+def test_an_empty_answer_of_a_party_that_was_not_asked_ends_nothing() -> None:
+    box, record = mailbox()
+    naming(box)
+    hear(box, 2, DIGEST)
+    hear(box, 4, DIGEST)
+    answer(box, 4, b"")
+    answer(box, 1, b"")
+    assert record.pulls == [(2, DIGEST)]
+    assert answer(box, 2)
+
+
+def test_when_all_who_name_a_body_have_it_not_the_next_one_who_does_is_asked() -> None:
+    box, record = mailbox()
+    naming(box)
+    hear(box, 2, DIGEST)
+    answer(box, 2, b"")
+    hear(box, 3, DIGEST)
+    assert record.pulls == [(2, DIGEST), (3, DIGEST)]
+    assert answer(box, 3)
 
 
 def test_a_body_nobody_asked_for_is_dropped() -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from hashlib import sha256
 
 import pytest
 
 from dkg_node.errors import UsageError
-from dkg_node.protocols.session import Group
+from dkg_node.protocols.session import Group, Tag
 from dkg_node.testing.links import ManualClock, Proxy
 from dkg_node.testing.world import World, ask, eventually, until
 from dkg_node.transport.network import Letter, Limits, PeerNetwork
@@ -158,6 +159,21 @@ def test_letters_come_in_order_outside_of_any_segment(play: Play) -> None:
         assert all(found == [bytes([number]) for number in range(20)] for found in got.values())
         world.networks[1].post(1, b"to myself")
         assert await world.networks[1].inbox() == Letter(1, b"to myself")
+
+    play(scene)
+
+
+def test_a_flood_of_letters_delays_an_honest_one_by_one_letter_of_each_flooder(play: Play) -> None:
+    async def scene(world: World) -> None:
+        await world.start()
+        one = world.networks[1]
+        for flooder in (3, 4):
+            for number in range(500):
+                world.networks[flooder].post(1, b"%d" % number)
+        await eventually(lambda: one._letters._bytes.keys() >= {3, 4})
+        world.networks[2].post(1, b"honest")
+        await eventually(lambda: 2 in one._letters._bytes)
+        assert Letter(2, b"honest") in [await one.inbox() for _ in range(3)]
 
     play(scene)
 
@@ -332,6 +348,35 @@ def test_a_body_that_is_named_is_pulled_from_whom_names_it(play: Play) -> None:
         assert one.held(digest) == body
         rows = [row for row in world.networks[2].traffic() if row.role == 1 and row.slot == 0]
         assert sum(row.sent_payload for row in rows) == 32 + 32 + len(body), "counted where it was wanted"
+
+    play(scene)
+
+
+def test_a_peer_that_asks_for_a_body_without_end_gets_it_a_bounded_number_of_times(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = bytes(1000)
+    digest = sha256(body).digest()
+
+    async def scene(world: World) -> None:
+        monkeypatch.setattr("dkg_node.transport.network.MOST_WANTS", 5)
+        await world.start([1, 2, 3])
+        await world.connected()
+        world.open_all()
+        world.networks[1].offer(digest, body)
+        for peer, times in ((2, 50), (3, 1)):
+            for _ in range(times):
+                world.networks[peer].pull(1, Tag(0, 3, 0), digest)
+            asked = world.networks[1].exchange(ask({}, [peer], slot=4 + peer))
+            await asyncio.gather(asked, world.networks[peer].exchange(ask({1: b"that's all"}, [], slot=4 + peer)))
+        await world.delivered()
+        sent = Counter({row.role: row.sent_payload for row in world.networks[1].traffic() if row.slot == 3})
+        assert sent == {2: 5 * (32 + len(body)), 3: 32 + len(body)}
+        for segment in (1, 2):
+            world.networks[1].close_segment(segment - 1)
+            world.networks[1].open_segment(segment, [world.networks[1].now() + 10])
+        world.networks[1].close_segment(2)
+        assert not world.networks[1]._served, "what is no longer served is not counted"
 
     play(scene)
 

@@ -75,8 +75,14 @@ class Contributions:
     """
 
     def __new__(cls, n: int, t: int, party: int, seed: Secret) -> Self: ...
+    @staticmethod
+    def empty(n: int, t: int, party: int) -> Contributions:
+        """Nothing held, not even own values: what a party without memory fills from other members."""
     def message_for(self, peer: int) -> bytes:
-        """Own rho of every set that contains both, increasing mask, 32 bytes each. The bytes are secret."""
+        """Own rho of every set that contains both, increasing mask, 32 bytes each. The bytes are secret.
+
+        ValueError when own values are not held (see ``empty``).
+        """
     def receive(self, peer: int, message: Buffer) -> bool:
         """Store the peer's rho; False (nothing stored) when the length is wrong."""
     def digests(self, sid: bytes) -> bytes:
@@ -90,6 +96,10 @@ class Contributions:
 
         ValueError when one is missing or a set has none.
         """
+    def sealed(self, key: Secret, aad: bytes) -> bytes:
+        """AES-256-GCM (see Shares.sealed) of all values held: mask (2 bytes), contributor (1), rho, in that order."""
+    @staticmethod
+    def unsealed(n: int, t: int, party: int, key: Secret, aad: bytes, blob: Buffer) -> Contributions: ...
 
 @final
 class Keys:
@@ -106,6 +116,8 @@ class Keys:
     def party(self) -> int: ...
     def derive(self, label: bytes) -> Keys:
         """KDF(k_A, label) for every A."""
+    def reveal(self) -> bytes:
+        """Inverse of ``from_bytes``: leaves secret memory. Only for keys of a batch that is thrown away (01, 4.7)."""
     def sealed(self, key: Secret, aad: bytes) -> bytes: ...
     @staticmethod
     def unsealed(n: int, t: int, party: int, key: Secret, aad: bytes, blob: Buffer) -> Keys: ...

@@ -73,6 +73,11 @@ impl Contributions {
         Ok(Self(setup::Contributions::new(Shape::new(n, t)?, party, &seed.0)?))
     }
 
+    #[staticmethod]
+    fn empty(n: usize, t: usize, party: usize) -> PyResult<Self> {
+        Ok(Self(setup::Contributions::empty(Shape::new(n, t)?, party)?))
+    }
+
     fn message_for<'py>(&self, py: Python<'py>, peer: usize) -> PyResult<Bound<'py, PyBytes>> {
         Ok(PyBytes::new(py, &self.0.message_for(peer)?))
     }
@@ -114,6 +119,27 @@ impl Contributions {
         }
         Ok(Keys(self.0.keys(sid, era, &table)?))
     }
+
+    fn sealed<'py>(&self, py: Python<'py>, key: &Secret, aad: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+        let (shape, party) = (self.0.shape(), self.0.party());
+        let kind = Kind::Contributions(shape.n, shape.t, party);
+        Ok(PyBytes::new(py, &seal(&key.0, kind, aad, &self.0.to_bytes())?))
+    }
+
+    #[staticmethod]
+    #[allow(clippy::needless_pass_by_value)]
+    fn unsealed(
+        py: Python<'_>,
+        n: usize,
+        t: usize,
+        party: usize,
+        key: &Secret,
+        aad: &[u8],
+        blob: PyBuffer<u8>,
+    ) -> PyResult<Self> {
+        let content = unseal(&key.0, Kind::Contributions(n, t, party), aad, &bytes_of(py, &blob)?)?;
+        Ok(Self(setup::Contributions::from_bytes(Shape::new(n, t)?, party, &content)?))
+    }
 }
 
 /// A set and a contributor that a peer may have named.
@@ -151,6 +177,10 @@ impl Keys {
 
     fn derive(&self, py: Python<'_>, label: &[u8]) -> Self {
         Self(py.detach(|| self.0.derive(label)))
+    }
+
+    fn reveal<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.0.to_bytes())
     }
 
     fn sealed<'py>(&self, py: Python<'py>, key: &Secret, aad: &[u8]) -> PyResult<Bound<'py, PyBytes>> {

@@ -6,17 +6,18 @@ import asyncio
 import json
 import shutil
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from dkg_api.certificate import Certificate, CertificateError, parse_certificate, verify_certificate
 from dkg_api.errors import problem_lines
-from dkg_api.report import PartyReport, Phase
 from dkg_api.transcript import verify_lines
 from dkg_node.errors import DkgError
 from dkg_node.sealing.files import write_atomic
 from dkg_node.service.command import NegativeVerdict
+from dkg_node.service.fault_records import openings_of
+from dkg_node_software.measurements import Measurements, read_measurements
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,21 +29,17 @@ if TYPE_CHECKING:
 
 KEY_FILES = ("keyset", "public_key", "server_key")
 FETCHED = ("transcript.fetched", "certificate.fetched", "measurements.fetched")
+MADE = (
+    "certificate.json",
+    "measurements.json",
+    "transcript.jsonl",
+    "identity.json",
+    "control.sealed",
+    "peer-epochs.sealed",
+)
 LARGEST = 64 << 20
 """Most bytes of a transcript, a certificate or measurements."""
 PATIENCE = 60.0
-Roles = Annotated[tuple[Annotated[int, Field(ge=1, le=13)], ...], Field(max_length=13)]
-
-
-class Measured(BaseModel):
-    """measurements.json: what a party says of itself and of others."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    party: PartyReport
-    phases: Annotated[tuple[Phase, ...], Field(max_length=10_000)]
-    wrong_shares: Roles
-    missing: Roles
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +47,7 @@ class Collected:
     """What came out, checked against each other."""
 
     certificate: Certificate
-    measured: Mapping[int, Measured]
+    measured: Mapping[int, Measurements]
     refused: Mapping[int, str]
     """Parties whose artefacts are missing or no good, and why."""
 
@@ -60,7 +57,7 @@ class Piece:
     """One party's part."""
 
     certificate: Certificate
-    measured: Measured
+    measured: Measurements
 
 
 async def collect(layout: Layout, terms: Terms, clients: Mapping[int, ControlClient]) -> Collected:
@@ -133,10 +130,7 @@ async def _one(layout: Layout, terms: Terms, party: int, client: ControlClient) 
     if problems:
         raise NegativeVerdict(f"party {party} has no good certificate: {problems[0]}")
     await client.fetch("measurements.json", home / "measurements.fetched", LARGEST)
-    measured = Measured.model_validate_json((home / "measurements.fetched").read_bytes())
-    if measured.party.index != party:
-        raise NegativeVerdict(f"party {party} gives the measurements of another")
-    return Piece(certificate, measured)
+    return Piece(certificate, read_measurements((home / "measurements.fetched").read_bytes(), party))
 
 
 def _chain_problem(path: Path) -> str | None:
@@ -153,11 +147,16 @@ def keep_transcript(layout: Layout, party: int) -> None:
 
 
 def tidy(layout: Layout, parties: int) -> None:
-    """Remove what only the run needed: bodies, each party's copy of the public files, parked public values."""
+    """Remove what only the run needed: bodies, each party's copy of the public files, parked public values.
+
+    Wrong openings stay: the fault records of the transcripts prove nothing without them.
+    """
     for party in range(1, parties + 1):
         home = layout.party(party)
         shutil.rmtree(home / "work", ignore_errors=True)
-        for name in (*FETCHED, "certificate.json", "measurements.json", "transcript.jsonl", "identity.json"):
+        for name in (*FETCHED, *MADE):
             (home / name).unlink(missing_ok=True)
+    kept = openings_of(sorted((layout.out / "transcript").glob("*.jsonl")))
     for entry in layout.objects.iterdir():
-        entry.unlink()
+        if entry.name not in kept:
+            entry.unlink()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from dkg_node.service.report_tool import si
 
 if TYPE_CHECKING:
-    from dkg_node.service.control_client import Item
+    from dkg_api.status import StatusContent
 
 HEAD = f"{'party':>5}  {'phase':<34} {'done':>4}  {'bits/s':>9}  {'sent':>9}  {'ETA':>6}"
 REDRAW = 0.2
@@ -34,7 +34,7 @@ class Display:
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
 
-    def update(self, party: int, item: Item) -> None:
+    def update(self, party: int, item: StatusContent) -> None:
         """A party's newest status."""
         self._rows[party] = row_of(item)
         now = time.monotonic()
@@ -74,7 +74,7 @@ class Display:
             self._drawn = 0
 
 
-def row_of(item: Item) -> str:
+def row_of(item: StatusContent) -> str:
     """Phase, percent, bits a second, bytes sent, time left."""
     eta = "-" if item.eta_seconds is None else duration(item.eta_seconds)
     return (

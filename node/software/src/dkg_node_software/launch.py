@@ -30,7 +30,7 @@ from dkg_node_software.root import SOFTWARE_ROOT
 from dkg_node_software.selfcheck import self_check
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from dkg_api.terms import Terms
     from dkg_node_software.collect import Collected
@@ -63,6 +63,8 @@ class Run:
     agreement: Agreement
     processes: Processes
     display: Display
+    enrolments: tuple[Enrolment, ...] = ()
+    """Those of the run that is resumed; none: the parties are new."""
     ends: Ends = field(default_factory=Ends)
 
     @property
@@ -93,9 +95,13 @@ async def launch(wish: Wish) -> int:
 async def _prepare(wish: Wish) -> Run:
     """Directories, terms, the notices on the screen."""
     layout, group = Layout(wish.out), Group(wish.parties, wish.threshold)
-    layout.make(group.n)
-    agreement = agree(wish.parameter_set, group, [await asyncio.to_thread(measure)], Pace(*wish.pace), wish.seed)
-    write_atomic(layout.terms, _json(_signed_terms(agreement)))
+    if wish.unfinished is None:
+        layout.make(group.n)
+        agreement = agree(wish.parameter_set, group, [await asyncio.to_thread(measure)], Pace(*wish.pace), wish.seed)
+        write_atomic(layout.terms, _json(_signed_terms(agreement)))
+    else:
+        agreement = Agreement(wish.unfinished.terms, wish.unfinished.signatures, {})
+    enrolments = wish.unfinished.enrolments if wish.unfinished is not None else ()
     display = Display(group.n)
     seeded = ["SEEDED RANDOMNESS: ANYBODY CAN REPEAT IT"] if wish.seed is not None else []
     for line in (*agreement.terms.notices, "DEVELOPMENT SEALING", *seeded, f"terms {agreement.terms.digest.hex()}"):
@@ -103,7 +109,7 @@ async def _prepare(wish: Wish) -> Run:
     listen = {party: f"{HOST}:{peer_port(wish.base_port, party)}" for party in group.roles}
     attest = {party: f"{HOST}:{attest_port(wish.base_port, party)}" for party in group.roles}
     processes = Processes(Start(layout, listen, attest, wish.keep, wish.seed, wish.adversaries))
-    return Run(wish, layout, group, agreement, processes, display)
+    return Run(wish, layout, group, agreement, processes, display, enrolments)
 
 
 def _json(value: object) -> bytes:
@@ -126,12 +132,13 @@ async def _start(run: Run) -> dict[int, ControlClient]:
         for party in parties
     ]  # fmt: skip
     for party in parties:
-        write_atomic(run.layout.desired_state(party), _json(_state(agreement, party, peers, [])))
+        (run.layout.party(party) / "identity.json").unlink(missing_ok=True)
+        write_atomic(run.layout.desired_state(party), _json(_state(agreement, party, peers, run.enrolments)))
         run.processes.launch(party)
     found = await asyncio.gather(*(run.processes.identity(party) for party in parties))
     keys = {party: bytes.fromhex(facts.identity_key) for party, facts in zip(parties, found, strict=True)}
     documents = {party: b64decode(facts.document) for party, facts in zip(parties, found, strict=True)}
-    enrolments = [
+    enrolments = run.enrolments or [
         enrol(agreement.terms.digest, party, key, agreement.keys[party], documents[party])
         for party, key in keys.items()
     ]  # fmt: skip
@@ -141,7 +148,7 @@ async def _start(run: Run) -> dict[int, ControlClient]:
     return {party: ControlClient(run.processes.socket(party), key) for party, key in keys.items()}
 
 
-def _appraise(run: Run, enrolments: list[Enrolment]) -> None:
+def _appraise(run: Run, enrolments: Sequence[Enrolment]) -> None:
     """What `enrol` would have told an honest organisation, and what all other parties find by themselves."""
     appraiser = TermsAppraiser(run.terms, LONG_LIVED, SOFTWARE_ROOT)
     for enrolment in enrolments:
@@ -153,7 +160,7 @@ def _appraise(run: Run, enrolments: list[Enrolment]) -> None:
 
 
 def _state(
-    agreement: Agreement, party: int, peers: list[dict[str, object]], enrolments: list[Enrolment]
+    agreement: Agreement, party: int, peers: list[dict[str, object]], enrolments: Sequence[Enrolment]
 ) -> dict[str, object]:
     return {
         **_signed_terms(agreement),

@@ -21,6 +21,7 @@ COMMANDS = {
     "drain": Command("dkg_node_software.drain_command", "end the nodes that a run with --keep left"),
     "aws-double": Command("dkg_node_software.double_command", "be KMS and S3 for nodes of this machine"),
     "bench": Command("dkg_node_software.bench_command", "measure kernel, wire and ceremony"),
+    "chaos": Command("dkg_node_software.chaos_command", "seeded faults on real processes: kills, partitions, liars"),
     **TOOLS,
 }
 

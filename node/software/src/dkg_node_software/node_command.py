@@ -8,6 +8,7 @@ import signal
 import sys
 from dataclasses import dataclass
 from hashlib import sha256
+from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", metavar="TEXT", help="take randomness from TEXT: for reproducible tests, INSECURE")
     parser.add_argument("--until-eof", action="store_true", help="stop when standard input ends")
     parser.add_argument("--adversary", metavar="KIND", help=argparse.SUPPRESS)
+    parser.add_argument("--trap", action="append", default=[], metavar="TRAP", help=argparse.SUPPRESS)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -43,8 +45,9 @@ def run(options: argparse.Namespace) -> int:
     sys.stdout.flush()
     if options.until_eof:
         Thread(target=_stop_at_eof, daemon=True).start()
-    make_key_file((options.home or options.desired_state.absolute().parent).absolute())
-    return run_node(SoftwareBuild(options.seed, options.adversary), options)
+    home = (options.home or options.desired_state.absolute().parent).absolute()
+    make_key_file(home)
+    return run_node(SoftwareBuild(options.seed, options.adversary, tuple(options.trap), home / "chaos.jsonl"), options)
 
 
 def _stop_at_eof() -> None:
@@ -74,6 +77,9 @@ class SoftwareBuild:
 
     seed: str | None = None
     adversary: str | None = None
+    traps: tuple[str, ...] = ()
+    journal: Path = Path("chaos.jsonl")
+    """Where traps say that they went off."""
     program: str = "dkg-software node"
     root: bytes = SOFTWARE_ROOT
 
@@ -98,12 +104,17 @@ class SoftwareBuild:
             )
 
     def network(self, network: Network, segments: Sequence[Segment]) -> Network:
-        """Itself, or what an adversary makes of it."""
-        if self.adversary in {None, MODIFIED}:
-            return network
-        from dkg_node_software.adversaries import corrupt  # noqa: PLC0415 - outside what is measured and needed
+        """Itself, or what an adversary makes of it, and the traps of chaos in it."""
+        if self.adversary is not None and self.adversary != MODIFIED:
+            from dkg_node_software.adversaries import corrupt  # noqa: PLC0415 - outside what is measured and needed
 
-        return corrupt(self.adversary, network, segments)
+            network = corrupt(self.adversary, network, segments)
+        if self.traps:
+            from dkg_node_software.chaos.trap import Trapped, parse_trap  # noqa: PLC0415 - the same
+
+            traps = [parse_trap(text) for text in self.traps]
+            return Trapped(network, traps, self.journal)  # type: ignore[return-value]  # else the network's own
+        return network
 
     def entropy(self, party: int) -> Entropy:
         """The operating system's, or that of the seed."""

@@ -107,16 +107,17 @@ def check_parties(parties: int, threshold: int) -> None:
         )
 
 
-def check_out(out: Path, *, resume: bool) -> None:
-    """OUT must be absent or empty; going on with an unfinished run is refused in words of its own."""
+def check_out(out: Path) -> None:
+    """OUT must be absent or empty."""
     try:
         used = out.exists() and (not out.is_dir() or any(out.iterdir()))
     except OSError as error:
         raise EnvironmentFault(f"can't read {out}: {error.strerror}; choose another OUT") from None
-    if used and resume:
-        raise UsageError(f"resuming is not available in this version: choose an empty OUT instead of {out}")
     if used:
-        raise UsageError(f"choose another OUT or empty it: {out} is not empty, and nothing in it would be overwritten")
+        raise UsageError(
+            f"choose another OUT or empty it: {out} is not empty, and nothing in it would be overwritten; "
+            "--resume (RESUME=1) carries on with an unfinished run"
+        )
 
 
 def _existing(path: Path) -> Path:

@@ -8,17 +8,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dkg_api.certificate import Fault
+from dkg_api.enrolment import Keyring
 from dkg_api.report import BitCounts, Phase, Report
 from dkg_node.keygen.parameters import parameter_set
 from dkg_node.sealing.files import write_atomic
+from dkg_node.service.adapters import DirectoryStore
+from dkg_node.service.fault_records import Court, judged_transcripts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from dkg_api.certificate import SelfCheck
+    from dkg_api.certificate import Certificate, SelfCheck
     from dkg_api.terms import Terms
-    from dkg_node_software.collect import Collected, Measured
+    from dkg_node_software.collect import Collected
     from dkg_node_software.layout import Layout
+    from dkg_node_software.measurements import Measurements
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,11 @@ def write(layout: Layout, terms: Terms, collected: Collected, left: Left, checke
         products=params.products,
         phases=merge_phases(entry.phases for entry in measured),
         per_party=tuple(entry.party for entry in measured),
-        faults=(*faults(terms.threshold, collected.measured, left), *_refused(collected)),
+        faults=(
+            *convicted(layout, terms, collected.certificate),
+            *faults(terms.threshold, collected.measured, left),
+            *_refused(collected),
+        ),
         self_check=checked,
     )
     _save(layout, report)
@@ -86,6 +94,30 @@ def _save(layout: Layout, report: Report) -> None:
     write_atomic(layout.report, json.dumps(report.as_json(), indent=1).encode() + b"\n")
 
 
+def convicted(layout: Layout, terms: Terms, certificate: Certificate) -> tuple[Fault, ...]:
+    """Everybody whom the certificate calls Corrupt: why, and the first record of the transcripts that proves it.
+
+    Judging a record takes n times the work of its batch; an honest run has none. ``evidence_sha256`` is missing only
+    when no transcript that came out holds a record that proves it.
+    """
+    if not certificate.faults:
+        return ()
+    paths = sorted((layout.out / "transcript").glob("*.jsonl"))
+    court = Court(terms, Keyring.of(terms, certificate.enrolments), DirectoryStore(layout.objects))
+    proofs: dict[tuple[int, str], str] = {}
+    for one in judged_transcripts(court, paths):
+        for named in one.proves if not one.problem else ():
+            proofs.setdefault(named, one.sha256)
+    found = []
+    for fault in certificate.faults:
+        kinds = sorted(kind for party, kind in proofs if party == fault.party)
+        found += [
+            Fault(party=fault.party, kind=kind, phase=fault.phase, evidence_sha256=proofs[fault.party, kind])
+            for kind in kinds
+        ] or [fault]
+    return tuple(found)
+
+
 def _refused(collected: Collected) -> list[Fault]:
     return [Fault(party=party, kind="bad-results", phase="certificate") for party in sorted(collected.refused)]
 
@@ -102,7 +134,7 @@ def merge_phases(all_phases: Iterable[tuple[Phase, ...]]) -> tuple[Phase, ...]:
     return tuple(merged.values())
 
 
-def faults(threshold: int, measured: Mapping[int, Measured], left: Left) -> tuple[Fault, ...]:
+def faults(threshold: int, measured: Mapping[int, Measurements], left: Left) -> tuple[Fault, ...]:
     """Parties that t+1 others report alike: one reporter is honest. And parties that did not finish."""
     found = left.faults()
     for kind, name in (("wrong-share", "wrong_shares"), ("missing", "missing")):

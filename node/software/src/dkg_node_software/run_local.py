@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,8 @@ from dkg_node.service.command import Parser, run_command
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
+
+    from dkg_node_software.resume import Unfinished
 
 BASE_PORT = 17_000
 CLEAN_EXIT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -25,7 +27,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-n", "--parties", type=int, default=13, metavar="N", help="N = 3T+1 (13)")
     parser.add_argument("-t", "--threshold", type=int, default=4, metavar="T", help="1 to 4 (4)")
     parser.add_argument("--out", type=Path, default=Path("out"), metavar="DIR", help="absent or empty (out)")
-    parser.add_argument("--resume", action="store_true", help="carry on with an unfinished run in DIR")
+    parser.add_argument("--resume", action="store_true", help="carry on with the unfinished run in DIR")
     parser.add_argument("--keep", action="store_true", help="leave the nodes running afterwards")
     parser.add_argument("--seed", metavar="TEXT", help="run reproducibly, for tests only: INSECURE")
     parser.add_argument(
@@ -54,6 +56,8 @@ class Wish:
     pace: tuple[int, int, int, int]
     """start grace, round timeout (ms), min rate (bytes a second), min speed (thousandths of a core)"""
     adversaries: dict[int, str]
+    unfinished: Unfinished | None = None
+    """The run that is resumed: its terms say what is made, by whom, in what time."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -69,9 +73,12 @@ def run(options: argparse.Namespace) -> int:
     from dkg_node_software import preflight  # noqa: PLC0415 - the same
 
     wish = _wish(options)
-    params = parameter_set(wish.parameter_set)
     preflight.check_parties(wish.parties, wish.threshold)
-    preflight.check_out(wish.out, resume=options.resume)
+    if options.resume:
+        wish = _resumed(wish)
+    else:
+        preflight.check_out(wish.out)
+    params = parameter_set(wish.parameter_set)
     preflight.check_machine(params, wish.parties, wish.out, wish.base_port)
     from dkg_node_software.launch import launch  # noqa: PLC0415 - loads gRPC
 
@@ -107,6 +114,18 @@ def _wish(options: argparse.Namespace) -> Wish:
         base_port=options.base_port,
         pace=pace,
         adversaries=dict(_adversary(text, options.parties) for text in options.adversary),
+    )
+
+
+def _resumed(wish: Wish) -> Wish:
+    """The wish of the run in OUT, whatever else was given. UsageError when there is none that can go on."""
+    from dkg_node_software.layout import Layout  # noqa: PLC0415 - keeps --help quick
+    from dkg_node_software.resume import read_unfinished  # noqa: PLC0415 - the same
+
+    found = read_unfinished(Layout(wish.out))
+    terms = found.terms
+    return replace(
+        wish, parameter_set=terms.parameter_set, parties=terms.n, threshold=terms.threshold, unfinished=found
     )
 
 

@@ -24,7 +24,7 @@ def block(data: bytes, index: int) -> bytes:
     return data[index * BLOCK : (index + 1) * BLOCK]
 
 
-def root(data: bytes) -> bytes:
+def root(data: bytes | memoryview) -> bytes:
     """Root of a message, 32 bytes; of an empty one SHA-256(0x00)."""
     return _levels(data)[-1][0]
 
@@ -41,6 +41,16 @@ def path(data: bytes, index: int) -> bytes:
             siblings.append(level[index ^ 1])
         index //= 2
     return b"".join(siblings)
+
+
+def path_bytes(size: int, index: int) -> int:
+    """Length of the path of a block of a message of ``size`` bytes; IndexError when there is no such block."""
+    _refuse_outside(size, index)
+    count, total = block_count(size), 0
+    while count > 1:
+        total += HASH if index ^ 1 < count else 0
+        index, count = index // 2, -(-count // 2)
+    return total
 
 
 def verify_path(wanted: bytes, size: int, index: int, content: bytes, siblings: bytes) -> bool:
@@ -68,7 +78,7 @@ def _refuse_outside(size: int, index: int) -> None:
         raise IndexError(f"give a block from 0 to {block_count(size) - 1}, not {index}")
 
 
-def _levels(data: bytes) -> list[list[bytes]]:
+def _levels(data: bytes | memoryview) -> list[list[bytes]]:
     """All hashes, leaves first, the root alone in the last level."""
     view = memoryview(data)
     level = [_leaf(view[at : at + BLOCK]) for at in range(0, len(data), BLOCK)] or [_leaf(b"")]

@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     from dkg_node.ceremony.ports import Network
     from dkg_node.protocols.session import Group, Role
 
-Topic = Literal["go", "certificate"]
-TOPICS: tuple[Topic, ...] = ("go", "certificate")
+Topic = Literal["control", "certificate", "epoch"]
+EARLY_LIMIT = 1 << 20
+"""Bytes of one peer's letters that wait for a reader."""
+TOPICS: tuple[Topic, ...] = ("control", "certificate", "epoch")
 
 
 @dataclass(slots=True)
@@ -24,12 +26,26 @@ class Mailbox:
     me: Role
     network: Network
     _handlers: dict[Topic, Callable[[Role, bytes], None]] = field(default_factory=dict)
+    _on_boot: list[Callable[[Role], None]] = field(default_factory=list)
+    _early: list[tuple[Role, bytes]] = field(default_factory=list)
+    """Letters whose reader is not there yet."""
     _posted: list[bytes] = field(default_factory=list)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
     def on(self, topic: Topic, handler: Callable[[Role, bytes], None]) -> None:
         """Who reads a topic. Handlers take any bytes and never raise for them."""
         self._handlers[topic] = handler
+        early, self._early = self._early, []
+        for sender, payload in early:
+            self._deliver(sender, payload)
+
+    def on_boot(self, handler: Callable[[Role], None]) -> None:
+        """Who else is told that a peer bound a new boot."""
+        self._on_boot.append(handler)
+
+    def send(self, role: Role, topic: Topic, message: bytes) -> None:
+        """Post to one peer; the sender repeats it if need be."""
+        self.network.post(role, bytes([TOPICS.index(topic)]) + message)
 
     def send_to_all(self, topic: Topic, message: bytes) -> None:
         """Post to every peer, and again to each new boot of one until ``forget``."""
@@ -39,10 +55,6 @@ class Mailbox:
             if peer != self.me:
                 self.network.post(peer, letter)
 
-    def forget(self) -> None:
-        """What was posted so far needs no repetition: a later segment has begun."""
-        self._posted.clear()
-
     async def pump(self) -> None:
         """Hand out letters for ever."""
         while True:
@@ -50,6 +62,8 @@ class Mailbox:
             if letter.payload is None:
                 for message in self._posted:
                     self.network.post(letter.role, message)
+                for handler in self._on_boot:
+                    handler(letter.role)
             else:
                 self._deliver(letter.role, letter.payload)
             await asyncio.sleep(0)  # a peer that posts without end must not keep the slots waiting
@@ -69,3 +83,5 @@ class Mailbox:
             if handler is not None:
                 handler(sender, payload[1:])
                 self._news.set()
+            elif sum(len(data) for role, data in self._early if role == sender) + len(payload) <= EARLY_LIMIT:
+                self._early.append((sender, payload))

@@ -33,8 +33,11 @@ class Measurements:
         """Offline begins now: connecting and waiting for peers count too."""
         self._segments, self._network, self._clock, self._usage = segments, network, clock, usage
         self._begin = self._offline = self._online = self._mark()
+        self._offline_ended = False
         self._phases: list[Phase] = []
         self._open: tuple[str, str] | None = None
+        self.offline_ended = False
+        """Whether ``end_offline`` was called."""
 
     def begin(self, name: str) -> None:
         """A phase begins."""
@@ -47,8 +50,9 @@ class Measurements:
             self._open = None
 
     def end_offline(self) -> None:
-        """The last batch is accepted."""
+        """The last batch is accepted; again if an era did it once more."""
         self._offline = self._online = self._mark()
+        self.offline_ended = True
 
     def end_online(self) -> None:
         """The certificate is there."""
@@ -87,7 +91,7 @@ class Measurements:
         return SentBytes(offline=offline, online=total - offline, **parts)
 
     def _purpose(self, item: Traffic) -> str:
-        if item.slot < 0 or item.segment >= len(self._segments):
+        if item.slot < 0 or not 0 <= item.segment < len(self._segments):
             return "fixed"
         segment = self._segments[item.segment]
         if item.slot >= len(segment.schedule):

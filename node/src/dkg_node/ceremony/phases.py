@@ -7,19 +7,19 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Literal
 
 from dkg_node.errors import UsageError
-from dkg_node.keygen.online import online_slots
-from dkg_node.offline.slots import batch_slots
+from dkg_node.keygen.online import digest_slots, online_slots
+from dkg_node.offline.slots import batch_slots, first_round
 from dkg_node.protocols.prss import setup_slots
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from dkg_node.keygen.parameters import ParameterSet
+    from dkg_node.keygen.parameters import KeySpec, ParameterSet
     from dkg_node.keygen.plan import Plan
     from dkg_node.offline.chunk import Batch
     from dkg_node.protocols.session import Group, Slot
 
-Kind = Literal["setup", "batch", "online"]
+Kind = Literal["setup", "batch", "online", "assembly"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,23 +49,34 @@ class Segment:
     kind: Kind
     schedule: tuple[Slot, ...]
     batch: Batch | None = None
+    key: KeySpec | None = None
+    """The public key that an online segment opens."""
 
 
 def segments_of(group: Group, params: ParameterSet, plan: Plan) -> tuple[Segment, ...]:
-    """setup, the batches in plan order, online (all public keys and the Broadcast of digests)."""
+    """setup, the batches in plan order, online (one a public key), assembly (the key files and their digests)."""
     batches = tuple(
         Segment(number, f"batch {number}", "batch", batch_slots(group, batch), batch)
         for number, batch in enumerate(plan.batches, start=1)
     )
-    schedule = tuple(
-        replace(slot, work=slot.work + assembly_work(group, params)) if slot.name == "digests.1" else slot
-        for slot in online_slots(group, params, plan)
+    keys = tuple(
+        Segment(len(batches) + number, f"online {key.name}", "online", schedule, key=key)
+        for number, key in enumerate(params.keys, start=1)
+        for schedule in [online_slots(group, plan, key, first=number == 1)]
     )
+    first, *others = digest_slots(group)
+    files = (replace(first, work=first.work + assembly_work(group, params)), *others)
     return (
         Segment(0, "setup", "setup", setup_slots(group)),
         *batches,
-        Segment(len(batches) + 1, "online", "online", schedule),
+        *keys,
+        Segment(1 + len(batches) + len(keys), "assembly", "assembly", files),
     )
+
+
+def last_batch(segments: Sequence[Segment]) -> int:
+    """Index of the segment that the offline phase ends with."""
+    return max(segment.index for segment in segments if segment.batch is not None)
 
 
 def assembly_work(group: Group, params: ParameterSet) -> float:
@@ -74,8 +85,8 @@ def assembly_work(group: Group, params: ParameterSet) -> float:
 
 
 def longest(segments: Sequence[Segment], timing: Timing) -> float:
-    """Seconds until the last slot ends if every slot takes all its time and every start its grace."""
-    return sum(timing.ends(segment.schedule)[-1] + timing.start_grace for segment in segments)
+    """Seconds until the last slot ends if every slot takes all its time and every start its grace, without faults."""
+    return sum(timing.ends(first_round(segment.schedule))[-1] + timing.start_grace for segment in segments)
 
 
 def check_fits(segments: Sequence[Segment], timing: Timing, left: float) -> None:

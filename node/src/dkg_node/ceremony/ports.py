@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from dkg_api.enrolment import Enrolment
     from dkg_api.user_data import UserData
-    from dkg_node.algebra.kernel import Keys, Secret, Shares
+    from dkg_node.algebra.kernel import Contributions, Keys, Secret, Shares
     from dkg_node.protocols.session import Role
 
 
@@ -87,8 +87,48 @@ class Sealer(Protocol):
         """Seal the PRSS keys."""
         ...
 
+    def seal_contributions(self, name: str, epoch: int, contributions: Contributions) -> str:
+        """Seal the setup contributions that this party holds."""
+        ...
+
+    def has(self, name: str) -> bool:
+        """Whether an object is there."""
+        ...
+
+    def unseal_shares(self, name: str, epoch: int) -> Shares:
+        """Open a vector of shares; SealingError when it is missing, damaged or another's."""
+        ...
+
+    def unseal_secret(self, name: str, epoch: int) -> Secret:
+        """Open 32 secret bytes."""
+        ...
+
+    def unseal_keys(self, name: str, epoch: int, n: int, t: int) -> Keys:
+        """Open PRSS keys."""
+        ...
+
+    def unseal_contributions(self, name: str, epoch: int, n: int, t: int) -> Contributions:
+        """Open setup contributions."""
+        ...
+
     def erase(self, name: str) -> None:
         """Remove an object that has had its day (setup draws, checkpoints)."""
+        ...
+
+    def erase_all(self, prefix: str) -> None:
+        """Remove every object whose name begins so."""
+        ...
+
+
+class Archive(Protocol):
+    """Public contents of certificates by SHA-256, durable when ``keep`` returns."""
+
+    def keep(self, digest: bytes, body: bytes) -> None:
+        """Write; OSError or SealingError when it can't be done."""
+        ...
+
+    def get(self, digest: bytes) -> bytes | None:
+        """What was kept under that digest, checked, or None."""
         ...
 
 
@@ -181,14 +221,26 @@ class Network(Link, Protocol):
 
 
 class Bodies(Protocol):
-    """Files of opened bodies, one a key."""
+    """Files of opened bodies, one a key. Not secret, not trusted: readers check hashes."""
 
     def write(self, key: str, data: bytes) -> None:
-        """Append."""
+        """Append; the first time after ``close`` the key's file begins anew."""
         ...
 
-    def close(self) -> None:
-        """All is written."""
+    def close(self, key: str) -> None:
+        """All that was written of a key is durable when it returns. Other keys may be under way."""
+        ...
+
+    def resize(self, key: str, size: int) -> None:
+        """Give a key's file this length, in bytes, whatever it holds."""
+        ...
+
+    def patch(self, key: str, start: int, data: bytes) -> None:
+        """Write in the middle of a key's file."""
+        ...
+
+    def read(self, key: str, start: int, size: int) -> bytes:
+        """Bytes of a key's file; fewer, or none, where there are no more."""
         ...
 
 

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
     from dkg_node.ceremony.phases import Segment
-    from dkg_node.keygen.parameters import ParameterSet
     from dkg_node.offline.chunk import Batch
     from dkg_node.protocols.session import Exchange, Group, Link, Role
 
@@ -49,15 +48,15 @@ def batch_load(group: Group, batch: Batch) -> Load:
     return Load(f"batch {batch.index} {batch.kind} k{batch.k}", (y + v) // group.n, bits)
 
 
-def loads_of(group: Group, params: ParameterSet, segments: Sequence[Segment]) -> list[Load]:
-    """Every segment's load; online: each body word goes to all others once."""
+def loads_of(group: Group, segments: Sequence[Segment]) -> list[Load]:
+    """Every segment's load; of a public key: each word of its bodies goes to all others once."""
     loads = []
     for segment in segments:
         if segment.batch is not None:
             loads.append(batch_load(group, segment.batch))
         else:
-            online = params.seeded_bytes * (group.n - 1) if segment.kind == "online" else 0
-            loads.append(Load(segment.name, online, 0))
+            bodies = 0 if segment.key is None else segment.key.seeded_bytes
+            loads.append(Load(segment.name, bodies * (group.n - 1), 0))
     return loads
 
 
@@ -69,6 +68,7 @@ class Meter:
         self._loads, self._now, self._listener = loads, now, listener
         self._total = max(1, sum(load.sent for load in loads))
         self._done = [0] * len(loads)
+        self._offline = max((index for index, load in enumerate(loads) if load.bits), default=0)
         self._segment = 0
         self._phase = "connecting"
         self._began = self._ended = now()
@@ -104,7 +104,7 @@ class Meter:
         bits = sum(
             load.bits * done // load.sent for load, done in zip(self._loads, self._done, strict=True) if load.sent
         )
-        if self._segment < len(self._loads) - 1:
+        if self._segment <= self._offline:
             self._ended = self._now()
         spent, offline = self._now() - self._began, self._ended - self._began
         rate = int(bits / offline) if offline > 0 else 0
@@ -145,3 +145,7 @@ class MeteredLink:
     def held(self, digest: bytes) -> bytes | None:
         """See Link."""
         return self._link.held(digest)
+
+    def skip(self, segment: int, slots: Collection[int]) -> None:
+        """See Link."""
+        self._link.skip(segment, slots)

@@ -3,7 +3,8 @@
 Source: 01 section 5 and 02; bodies are linear in shares. Secure against t corrupt of n = 3t+1: what is opened are
 one-time padded key bits, one public seed, and the public key itself; degree-t openings correct t wrong or missing
 shares in one slot. What must hold before: the batches are certified, and nothing else was ever used online under these
-keys.
+keys. Every key is a segment of its own: one that ends without a certificate is opened again, alone, in a later era, on
+the same inputs, and comes out the same.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Protocol
 
 from dkg_node.algebra import kernel
-from dkg_node.algebra.encoding import digest as hash_of
 from dkg_node.algebra.encoding import enc
 from dkg_node.errors import ProtocolError, QuorumLost
 from dkg_node.keygen.bodies import Material, body_share, masked_inputs, masked_values, material
@@ -25,7 +25,7 @@ from dkg_node.protocols.broadcast import broadcast, broadcast_slots
 from dkg_node.protocols.opening import opening_slot, robust_open
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable
     from hashlib import _Hash
 
     from dkg_node.algebra.kernel import Keys
@@ -56,22 +56,10 @@ class KeyResult:
     """One public key is opened: SHA-256 of its bodies, and who sent wrong shares of anything opened for it."""
 
     name: str
-    digest: bytes
-    liars: frozenset[Role]
-
-
-@dataclass(frozen=True, slots=True)
-class OnlineResult:
-    """All keys are opened and agreed on."""
-
     seed: bytes
     """The public XOF seed of all masks, 16 bytes little endian."""
     digest: bytes
-    """Hash of seed and bodies that n-t parties agree on."""
-    bodies: Mapping[str, bytes]
-    """SHA-256 of the bodies of every key."""
     liars: frozenset[Role]
-    share: KeyShares
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +100,11 @@ def digest_slots(group: Group) -> tuple[Slot, ...]:
     return broadcast_slots("digests", group, DIGEST)
 
 
-def online_slots(group: Group, params: ParameterSet, plan: Plan) -> tuple[Slot, ...]:
-    """All slots of the online phase as one segment: seed, every key, digests."""
-    keys = [slot for spec in params.keys for slot in key_slots(group, plan, spec)]
-    return seed_slot(group), *keys, *digest_slots(group)
+def online_slots(group: Group, plan: Plan, spec: KeySpec, *, first: bool) -> tuple[Slot, ...]:
+    """The segment of one public key: masked inputs, seed (``first`` key only), bodies, digests (01 section 2)."""
+    *inputs, bodies = key_slots(group, plan, spec)
+    seed = [seed_slot(group)] if first else []
+    return *inputs, *seed, bodies, *digest_slots(group)
 
 
 def _work(spec: KeySpec) -> float:
@@ -167,7 +156,7 @@ async def open_bodies(session: Session, prepared: Material, sink: Sink) -> KeyRe
         return run
 
     liars = await session.parallel([one(block) for block in blocks(spec)], WINDOW)
-    return KeyResult(spec.name, writer.digest(), NOBODY.union(*liars))
+    return KeyResult(spec.name, prepared.seed, writer.digest(), NOBODY.union(*liars))
 
 
 async def agree_digest(session: Session, digest: bytes) -> bytes:
@@ -184,43 +173,31 @@ async def agree_digest(session: Session, digest: bytes) -> bytes:
     return agreed
 
 
-async def run_key(session: Session, task: Task, spec: KeySpec, seed: bytes, sink: Sink) -> KeyResult:
-    """Open one public key: masked inputs, then bodies."""
+async def confirm_digest(session: Session, own: bytes) -> None:
+    """Broadcast a digest, see that n-t parties have this party's. Slots ``digests``.
+
+    QuorumLost as with ``agree_digest``; ProtocolError when the others agree on another one: only this party's machine
+    can be wrong, and it must not seal or sign what nobody else has.
+    """
+    if await agree_digest(session, own) != own:
+        raise ProtocolError("this party's result differs from the one agreed on: check its disk and its dkg-bridge")
+
+
+async def run_key(session: Session, task: Task, spec: KeySpec, seed: bytes | Keys, sink: Sink) -> KeyResult:
+    """Open one public key: masked inputs, the seed if it is not open yet, bodies.
+
+    ``seed``: the seed that an earlier key's certificate names, or, for the first key, the PRSS keys. Raises QuorumLost
+    when an opening can't be decoded: more than t parties silent or wrong.
+    """
     words, liars = b"", NOBODY
     if spec.family is Family.BOOTSTRAP:
         words, liars = await open_inputs(session, task, spec)
+    if not isinstance(seed, bytes):
+        seed, wrong = await open_seed(session, seed)
+        liars |= wrong
     prepared = material(spec, task.plan, task.share, task.preprocessing, seed, words)
     result = await open_bodies(session, prepared, sink)
     return replace(result, liars=result.liars | liars)
-
-
-async def run_online(
-    session: Session, params: ParameterSet, plan: Plan, keys: Keys, preprocessing: Preprocessing, sink: Sink
-) -> OnlineResult:
-    """The whole online phase as one segment with the slots of ``online_slots``.
-
-    Raises QuorumLost when an opening can't be decoded (more than t parties silent or wrong) or no digest has n-t
-    senders; ProtocolError when this party alone has other bodies than n-t parties agree on.
-    """
-    task = Task.of(params, plan, preprocessing)
-    seed, liars = await open_seed(session, keys)
-    results = [await run_key(session, task, spec, seed, sink) for spec in params.keys]
-    digest = keyset_digest(params, seed, {result.name: result.digest for result in results})
-    agreed = await agree_digest(session, digest)
-    if agreed != digest:
-        raise ProtocolError("this party's key set differs from the one agreed on: restart it from its sealed state")
-    return OnlineResult(
-        seed,
-        agreed,
-        {result.name: result.digest for result in results},
-        liars.union(*(result.liars for result in results)),
-        task.share,
-    )
-
-
-def keyset_digest(params: ParameterSet, seed: bytes, bodies: Mapping[str, bytes]) -> bytes:
-    """H(set, seed, SHA-256 of the bodies of every key in order)."""
-    return hash_of("keyset", params.name, seed, [[spec.name, bodies[spec.name]] for spec in params.keys])
 
 
 @dataclass(slots=True)

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
     from dkg_node.keygen.parameters import ParameterSet
     from dkg_node.keygen.plan import Place, Plan
-    from dkg_node.offline.batch import BatchResult
+    from dkg_node.offline.batch import Result
+    from dkg_node.offline.chunk import Batch
 
 
 class Products(Protocol):
@@ -30,6 +31,20 @@ class Products(Protocol):
     @property
     def y(self) -> Shares:
         """One base sharing a column."""
+        ...
+
+
+class Results(Protocol):
+    """A batch's shares, by chunk."""
+
+    @property
+    def batch(self) -> Batch:
+        """What it is of."""
+        ...
+
+    @property
+    def results(self) -> tuple[Result, ...]:
+        """One a chunk."""
         ...
 
 
@@ -117,7 +132,7 @@ class Held:
         self._bits, self._noise, self._products = bits, noise, products
 
     @classmethod
-    def of(cls, batches: Iterable[BatchResult]) -> Held:
+    def of(cls, batches: Iterable[Results]) -> Held:
         """Results as ``run_batch`` gives them."""
         bits: dict[tuple[int, int], Shares] = {}
         noise: dict[tuple[int, int], Shares] = {}

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from dkg_node.protocols.session import Group, Role
 
 DIGITS = 32
-"""D: 16^-32 = 2^-128 for the batch."""
+"""D: 16^-32 = 2^-128 for the batch. A constant: nothing of the product takes another number."""
 
 
 def w_bytes(k: int) -> int:
@@ -39,16 +39,9 @@ def w_of_chunk(chunk: Chunk, keys: Keys, s: Shares, v: bytes, coin: bytes, listi
 
     ``keys`` are the chunk keys. Z is a PRZS of degree 2t under "zero"|H(list)|coin; digit d takes its value d.
     """
-    return masked_sums(chunk, keys, s, v, (chi_key(coin, listing, chunk), zero_label(coin, listing)), DIGITS)
-
-
-def masked_sums(
-    chunk: Chunk, keys: Keys, s: Shares, v: bytes, public: tuple[bytes, bytes], digits: int
-) -> Shares | None:
-    """The same for any number of digits and with ``public`` = (chi key, PRZS label): a run always uses ``DIGITS``."""
-    chi, zero = public
-    sums = kernel.check_shares(s, v, chi, digits, chunk.weights, bits=chunk.opens_bits)
-    return None if sums is None else sums.add(kernel.przs(keys, zero, chunk.k, digits))
+    chi, zero = chi_key(coin, listing, chunk), zero_label(coin, listing)
+    sums = kernel.check_shares(s, v, chi, DIGITS, chunk.weights, bits=chunk.opens_bits)
+    return None if sums is None else sums.add(kernel.przs(keys, zero, chunk.k, DIGITS))
 
 
 def read_w(k: int, outputs: Mapping[Role, bytes | None]) -> dict[Role, bytes]:

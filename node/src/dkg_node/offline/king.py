@@ -46,7 +46,7 @@ class Roster:
     state: PublicState
 
 
-def assign(group: Group, state: PublicState, chunks: Sequence[int], attempt: int) -> Roster:
+def assign(group: Group, state: PublicState, chunks: Sequence[int], attempt: int, batch: int = 0) -> Roster:
     """Give every chunk of a round its king and senders: a pure function of the state at the round's start.
 
     The king is the (c+try)-th of the kings, cyclically; the senders are the king and the next 2t eligible parties that
@@ -58,13 +58,14 @@ def assign(group: Group, state: PublicState, chunks: Sequence[int], attempt: int
         raise QuorumLost("more than t parties are corrupt or absent; bring the absent ones back", missing)
     posts = []
     for chunk in sorted(chunks):
-        post, state = _post(group, state, chunk, attempt)
+        post, state = _post(group, state, (chunk, attempt), batch)
         posts.append(post)
     return Roster(tuple(posts), state)
 
 
-def _post(group: Group, state: PublicState, chunk: int, attempt: int) -> tuple[Post, PublicState]:
-    """One chunk's post and the state after it. Ends: every turn benches one more king, or lifts everything once."""
+def _post(group: Group, state: PublicState, what: tuple[int, int], batch: int) -> tuple[Post, PublicState]:
+    """One (chunk, try)'s post and the state after it. Ends: every turn benches one more king or lifts everything."""
+    chunk, attempt = what
     place: int | None = None
     while True:
         if len(state.eligible(group)) < group.degree2_quorum or not state.kings(group):
@@ -75,7 +76,7 @@ def _post(group: Group, state: PublicState, chunk: int, attempt: int) -> tuple[P
         senders = _senders(group, state, king)
         if len(senders) == group.degree2_quorum:
             return Post(chunk, attempt, king, tuple(sorted(senders))), state
-        state = state.bench(king)
+        state = state.bench(king, batch)
 
 
 def _senders(group: Group, state: PublicState, king: Role) -> list[Role]:
@@ -86,39 +87,52 @@ def _senders(group: Group, state: PublicState, king: Role) -> list[Role]:
     return [role for role in around if not state.in_dispute(king, role)][: group.degree2_quorum]
 
 
-def signed_about_y(session: Session, batch: Batch, generation: int, post: Post, root: bytes) -> bytes:
-    """What a sender signs: slot, batch, (c, g, try, k, S), the public state and the Merkle root over its blocks."""
-    return session.where("y") + enc(
-        batch.kind,
-        batch.k,
-        batch.index,
-        post.chunk,
-        generation,
-        post.attempt,
-        post.king,
-        mask_of(post.senders),
-        session.state,
-        root,
-    )
+@dataclass(frozen=True, slots=True)
+class YPlace:
+    """Where and under which public state the y of a round are signed."""
+
+    where: bytes
+    """(sid, era, segment, slot "y" of the round)."""
+    state: bytes
+
+    @classmethod
+    def of(cls, session: Session) -> YPlace:
+        """The running round's."""
+        return cls(session.where("y"), session.state)
+
+    def signed(self, batch: Batch, generation: int, post: Post, root: bytes) -> bytes:
+        """What a sender signs: slot, batch, (c, g, try, k, S), public state, and the Merkle root over its blocks."""
+        return self.where + enc(
+            batch.kind,
+            batch.k,
+            batch.index,
+            post.chunk,
+            generation,
+            post.attempt,
+            post.king,
+            mask_of(post.senders),
+            self.state,
+            root,
+        )
 
 
 def y_message(session: Session, batch: Batch, generation: int, post: Post, y: bytes) -> bytes:
     """Signature (64 bytes) and trimmed elements. The signature is what convicts a sender when a batch is disputed."""
-    signed = signed_about_y(session, batch, generation, post, merkle.root(y))
+    signed = YPlace.of(session).signed(batch, generation, post, merkle.root(y))
     return session.identity.sign(PURPOSE, signed) + y
 
 
 def read_y(
     session: Session, batch: Batch, generation: int, post: Post, sender: Role, message: bytes | None
 ) -> bytes | None:
-    """The elements of a message if signature, length and encoding are right, else None: it never was sent."""
+    """The whole message if signature, length and encoding are right, else None: it never was sent."""
     if message is None or len(message) < SIGNATURE:
         return None
-    chunk, y = batch.chunks[post.chunk], message[SIGNATURE:]
+    chunk, y = batch.chunks[post.chunk], memoryview(message)[SIGNATURE:]
     if not kernel.canonical(y, chunk.k, chunk.elements, chunk.weights, bits=False):
         return None
-    signed = signed_about_y(session, batch, generation, post, merkle.root(y))
-    return y if session.identity.verify(sender, PURPOSE, signed, message[:SIGNATURE]) else None
+    signed = YPlace.of(session).signed(batch, generation, post, merkle.root(y))
+    return message if session.identity.verify(sender, PURPOSE, signed, message[:SIGNATURE]) else None
 
 
 def own_y(chunk: Chunk, keys: Keys, post: Post, s: Shares) -> bytes:
@@ -126,7 +140,7 @@ def own_y(chunk: Chunk, keys: Keys, post: Post, s: Shares) -> bytes:
     return kernel.king_share(s, keys, mask_of(post.senders), post.king, post.attempt, chunk.weights)
 
 
-def add_up(chunk: Chunk, ys: Mapping[Role, bytes]) -> bytes | None:
+def add_up(chunk: Chunk, ys: Mapping[Role, bytes | memoryview]) -> bytes | None:
     """The king's V from the y of all senders."""
     messages = [ys[role] for role in sorted(ys)]
     return kernel.king_sum(messages, chunk.k, chunk.elements, chunk.weights, bits=chunk.opens_bits)
@@ -135,7 +149,10 @@ def add_up(chunk: Chunk, ys: Mapping[Role, bytes]) -> bytes | None:
 async def collect(
     session: Session, batch: Batch, generation: int, post: Post, y: bytes | None
 ) -> Mapping[Role, bytes | None]:
-    """Slot "y": senders send to the king; the king returns with every sender's valid y or None, others with nothing."""
+    """Slot "y": senders send to the king; the king returns with every other sender's valid message or None.
+
+    All others return with nothing.
+    """
     chunk, me = batch.chunks[post.chunk], session.me
     others = frozenset(post.senders) - {post.king}
     outgoing = {}
@@ -144,8 +161,7 @@ async def collect(
     got = await session.exchange(
         "y", outgoing, expect=others if me == post.king else (), limit=SIGNATURE + chunk.y_bytes
     )
-    valid = {sender: read_y(session, batch, generation, post, sender, message) for sender, message in got.items()}
-    return {**valid, me: y} if me == post.king else {}
+    return {sender: read_y(session, batch, generation, post, sender, message) for sender, message in got.items()}
 
 
 async def spread(session: Session, chunk: Chunk, post: Post, v: bytes | None) -> bytes | None:

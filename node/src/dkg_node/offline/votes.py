@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dkg_node.errors import QuorumLost
-from dkg_node.protocols.state import mask_of, roles_of
+from dkg_node.protocols.state import mask_of, pair, roles_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -121,3 +121,16 @@ def _decide_one(group: Group, state: PublicState, post: Post, votes: Mapping[Rol
         role in post.senders and role != post.king and not state.in_dispute(role, post.king) for role in missing
     )
     return Disputed(post, missing) if excused else Kingless(post)
+
+
+def consequences(group: Group, state: PublicState, decisions: Sequence[Decision], batch: int) -> PublicState:
+    """The public state after a vote: {king, missing sender} in dispute, a king without excuse benched.
+
+    All disputes of the round count at once; who has more than t is benched, too.
+    """
+    pairs = [pair(d.post.king, sender) for d in decisions if isinstance(d, Disputed) for sender in d.missing]
+    state = state.disputed(group, pairs, batch)
+    for decision in decisions:
+        if isinstance(decision, Kingless):
+            state = state.bench(decision.post.king, batch)
+    return state

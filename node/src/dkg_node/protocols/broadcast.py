@@ -4,16 +4,23 @@ Agreement: all honest parties end with the same body (or ``None``) for every sen
 body is everybody's output, if it came within the slot. Round 1 carries bodies, later rounds carry digests with
 signatures; a body one lacks is pulled from the relayer. Security rests on signatures and on slots that end at
 fixed times, on nothing else.
+
+A body begins with the stamp of its sender's public state and the mask of the Absent parties that it saw ready again.
+Each Broadcast updates the segment's ledger: whose output is None is Absent from then on.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from dkg_node.algebra.encoding import digest as hash_of
 from dkg_node.algebra.encoding import enc
+from dkg_node.errors import QuorumLost, StateDiverged
 from dkg_node.protocols.session import Slot
+from dkg_node.sharing.sets import mask_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +29,9 @@ if TYPE_CHECKING:
 
 DIGEST = 32
 SIGNATURE = 64
+MASK = 2
+HEAD = DIGEST + MASK
+"""Stamp and mask in front of every body."""
 MOST_DIGESTS = 2
 """Two accepted digests of a sender prove that it signed twice: more add nothing."""
 
@@ -38,11 +48,30 @@ class Relay:
     chain: Chain
 
 
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A whole Broadcast body (stamp, mask, content) and its sender's signature: evidence for strangers."""
+
+    body: bytes
+    signature: bytes
+
+    @property
+    def stamp(self) -> bytes:
+        """Under which public state and history it was said."""
+        return self.body[:DIGEST]
+
+    @property
+    def content(self) -> bytes:
+        """What was said."""
+        return self.body[HEAD:]
+
+
 @dataclass(slots=True)
 class _View:
-    """What one party has accepted so far: sender -> digest -> body."""
+    """What one party has accepted so far: sender -> digest -> body, and the senders' own signatures."""
 
     accepted: dict[Role, dict[bytes, bytes]] = field(default_factory=dict)
+    signatures: dict[Role, bytes] = field(default_factory=dict)
     fresh: list[Relay] = field(default_factory=list)
 
     def knows(self, sender: Role, digest: bytes) -> bool:
@@ -53,6 +82,7 @@ class _View:
 
     def accept(self, relay: Relay, body: bytes) -> None:
         self.accepted.setdefault(relay.sender, {})[relay.digest] = body
+        self.signatures[relay.sender] = relay.chain[relay.sender]
         self.fresh.append(relay)
 
     def output(self, sender: Role) -> bytes | None:
@@ -62,29 +92,39 @@ class _View:
 
 def broadcast_slots(name: str, group: Group, limit: int) -> tuple[Slot, ...]:
     """The t+1 slots ``name.1`` .. ``name.<t+1>`` of one Broadcast of bodies up to ``limit`` bytes."""
-    bodies = 2 * group.n * (limit + DIGEST + SIGNATURE)
+    bodies = 2 * group.n * (limit + HEAD + SIGNATURE)
     relays = 2 * group.n * _relay_limit(group)
     work = 0.0002 * group.n * group.n
     return tuple(Slot(f"{name}.{r}", bodies + relays, work) for r in range(1, group.t + 2))
 
 
-async def broadcast(session: Session, name: str, body: bytes, *, limit: int) -> Mapping[Role, bytes | None]:
+async def broadcast(
+    session: Session, name: str, body: bytes, *, limit: int, signed: dict[Role, Signed] | None = None
+) -> Mapping[Role, bytes | None]:
     """Broadcast ``body`` (at most ``limit`` bytes) and return every party's body, or ``None``.
 
     A body is ``None`` for all honest parties alike: silent or late sender, two different bodies signed, or a body made
-    under another public state than this party's.
+    under another public state than this party's. Its sender is Absent from then on, in ``session.ledger``. Raises
+    QuorumLost when more than t parties are Absent or Corrupt now, StateDiverged when n-t agree on another state.
+    ``signed`` is filled with what a stranger needs to check the outputs.
     """
-    view = _View()
+    view, stamp = _View(), session.stamp()
+    head = stamp + mask_of(frozenset(session.returning)).to_bytes(MASK, "little")
     got = await session.exchange(
         f"{name}.1",
-        dict.fromkeys(session.group.roles, _opening_message(session, name, session.state + body)),
-        limit=SIGNATURE + DIGEST + limit,
+        dict.fromkeys(session.group.roles, _opening_message(session, name, head + body)),
+        limit=SIGNATURE + HEAD + limit,
     )
     for sender, message in got.items():
         _accept_body(session, name, view, sender, message)
     for number in range(2, session.group.t + 2):
-        await _relay_round(session, name, view, number, DIGEST + limit)
-    return {role: _strip_state(session, view.output(role)) for role in session.group.roles}
+        await _relay_round(session, name, view, number, HEAD + limit)
+    outputs = {role: view.output(role) for role in session.group.roles}
+    concluded = _conclude(session, name, stamp, outputs)
+    if signed is not None:
+        said = {role: outputs[role] or b"" for role, content in concluded.items() if content is not None}
+        signed.update({role: Signed(whole, view.signatures[role]) for role, whole in said.items()})
+    return concluded
 
 
 async def _relay_round(session: Session, name: str, view: _View, number: int, body_limit: int) -> None:
@@ -116,7 +156,12 @@ async def _relay_round(session: Session, name: str, view: _View, number: int, bo
 
 def _signed(session: Session, name: str, sender: Role, digest: bytes) -> bytes:
     """What a signature in this Broadcast covers: (sid, era, segment, first slot), sender, digest."""
-    return session.where(f"{name}.1") + enc(sender, digest)
+    return about_body(session.where(f"{name}.1"), sender, digest)
+
+
+def about_body(where: bytes, sender: Role, digest: bytes) -> bytes:
+    """The same out of the prefix of the Broadcast's first slot: signed with purpose "broadcast"."""
+    return where + enc(sender, digest)
 
 
 def _opening_message(session: Session, name: str, body: bytes) -> bytes:
@@ -152,13 +197,13 @@ def _vouched(session: Session, name: str, view: _View, relay: Relay, number: int
     """The valid signatures on a digest that is new, if there are ``number`` of them and the sender's is one."""
     if view.knows(relay.sender, relay.digest) or view.full(relay.sender) or relay.sender not in relay.chain:
         return None
-    if relay.sender not in session.active:
+    if relay.sender not in session.present:
         return None
     signed = _signed(session, name, relay.sender, relay.digest)
     valid = {
         signer: signature
         for signer, signature in relay.chain.items()
-        if signer in session.active and session.identity.verify(signer, "broadcast", signed, signature)
+        if signer in session.present and session.identity.verify(signer, "broadcast", signed, signature)
     }
     return valid if len(valid) >= number and relay.sender in valid else None
 
@@ -169,11 +214,33 @@ def _endorse(session: Session, name: str, relay: Relay) -> Relay:
     return Relay(relay.sender, relay.digest, {**relay.chain, session.me: own})
 
 
-def _strip_state(session: Session, body: bytes | None) -> bytes | None:
-    """A body made under another public state is None, never evidence."""
-    if body is None or len(body) < DIGEST or body[:DIGEST] != session.state:
-        return None
-    return body[DIGEST:]
+def _conclude(
+    session: Session, name: str, stamp: bytes, outputs: Mapping[Role, bytes | None]
+) -> Mapping[Role, bytes | None]:
+    """Take the stamps off and note in the ledger what the outputs say about everybody."""
+    valid = {
+        role: body if role in session.present and body is not None and len(body) >= HEAD and body[:DIGEST] == stamp
+        else None
+        for role, body in outputs.items()
+    }  # fmt: skip
+    others = Counter(body[:DIGEST] for role, body in outputs.items() if body is not None and valid[role] is None)
+    if others and others.most_common(1)[0][1] >= session.group.quorum:
+        msg = f"Broadcast {name!r}: n-t parties hold another public state: take the newest certificates from them"
+        raise StateDiverged(msg)
+    group, ledger = session.group, session.ledger
+    ledger.absent |= {role for role in session.present if valid[role] is None}
+    ledger.listed = {role: _listed(group, body) for role, body in valid.items() if body is not None}
+    ledger.history = hash_of(ledger.history, name, [sha256(outputs[role] or b"").digest() for role in group.roles])
+    if group.n - len(session.present) > group.t:
+        missing = frozenset(group.roles) - session.present
+        raise QuorumLost(f"Broadcast {name!r}: nothing valid from parties {sorted(missing)}: bring them back", missing)
+    return {role: None if body is None else body[HEAD:] for role, body in valid.items()}
+
+
+def _listed(group: Group, body: bytes) -> frozenset[Role]:
+    """Whom a body lists as ready again."""
+    mask = int.from_bytes(body[DIGEST:HEAD], "little")
+    return frozenset(role for role in group.roles if mask >> (role - 1) & 1)
 
 
 def _relay_limit(group: Group) -> int:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from dkg_node.algebra.encoding import digest as hash_of
 from dkg_node.algebra.kernel import Contributions
-from dkg_node.errors import QuorumLost, SetupIncomplete
+from dkg_node.errors import ProtocolError, QuorumLost, SetupIncomplete
 from dkg_node.protocols.broadcast import broadcast, broadcast_slots
 from dkg_node.protocols.session import Slot
 from dkg_node.sharing.sets import contains, members_of, sets_of
@@ -28,9 +28,13 @@ RHO = 32
 ABSENT = bytes(RHO)
 ENTRY = 2 + 1
 """A request names a contribution by set (2 bytes) and contributor (1 byte)."""
+ANSWER = ENTRY + RHO
+"""An answer repeats the place and adds the value."""
 
 Certified = dict[int, dict[int, bytes]]
 """set -> contributor -> the digest that t+1 members reported: the hash table of the setup certificate."""
+Lacking = dict[tuple[int, int], bytes]
+"""(set, contributor) -> the certified digest of a value that a party has to get from others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +55,23 @@ def setup_slots(group: Group) -> tuple[Slot, ...]:
         Slot("rho", draws, 0.05),
         *broadcast_slots("digests", group, table * RHO),
         Slot("ask", 2 * group.n * table * ENTRY, 0.05),
-        Slot("tell", 2 * group.n * table * (ENTRY + RHO), 0.05),
+        Slot("tell", 2 * group.n * table * ANSWER, 0.05),
     )
 
 
 async def setup(session: Session, seed: Secret) -> Setup:
-    """Make the PRSS keys. ``seed`` fixes the party's own draws and must be sealed before (a crash must not equivocate).
+    """Make the PRSS keys from ``seed``; see ``setup_from``."""
+    return await setup_from(session, Contributions(session.group.n, session.group.t, session.me, seed))
 
-    Raises SetupIncomplete when a set has no counted contribution, QuorumLost when a counted one can't be had.
+
+async def setup_from(session: Session, draws: Contributions) -> Setup:
+    """Make the PRSS keys. ``draws`` holds the party's own contributions and takes the others'.
+
+    The seed of ``draws`` must be sealed before (a crash must not equivocate).
+    Raises SetupIncomplete when a set has no counted contribution, QuorumLost when a counted one can't be had or when
+    parties are missing of whom more would have made one count.
     """
     group = session.group
-    draws = Contributions(group.n, group.t, session.me, seed)
     got = await session.exchange(
         "rho",
         {peer: draws.message_for(peer) for peer in group.roles if peer != session.me},
@@ -75,13 +85,16 @@ async def setup(session: Session, seed: Secret) -> Setup:
     reports = await broadcast(session, "digests", table, limit=len(table))
     certified = certify(group, reports)
     await _fetch_missing(session, draws, certified)
-    counted = {mask: sorted(row) for mask, row in certified.items() if contains(mask, session.me)}
-    keys = draws.keys(session.sid, session.era, counted)
+    keys = keys_of(session, session.era, draws, certified)
     return Setup(keys, certified, hash_of("setup", *(d for _, row in sorted(certified.items()) for d in row.values())))
 
 
 def certify(group: Group, reports: Mapping[Role, bytes | None]) -> Certified:
-    """Which contributions count: those that t+1 members of the set reported alike. Pure in the Broadcast outputs."""
+    """Which contributions count: those that t+1 members of the set reported alike. Pure in the Broadcast outputs.
+
+    A set without any: QuorumLost while members are missing, since they may be honest and back in the next era;
+    SetupIncomplete when all are there, which takes more than t liars.
+    """
     votes: dict[int, dict[int, Counter[bytes]]] = {}
     for reporter, table in reports.items():
         for mask, contributor, entry in read_table(group, reporter, table):
@@ -95,10 +108,27 @@ def certify(group: Group, reports: Mapping[Role, bytes | None]) -> Certified:
             if winner and winner[0][1] > group.t:
                 row[contributor] = winner[0][0]
         if not row:
-            msg = f"setup: no contribution counts for the set {members_of(mask, group)}; start a new attempt"
-            raise SetupIncomplete(msg, [r for r in group.roles if reports.get(r) is None])
+            raise _uncounted(group, mask, reports)
         certified[mask] = row
     return certified
+
+
+def _uncounted(group: Group, mask: int, reports: Mapping[Role, bytes | None]) -> ProtocolError:
+    """Why a set has no counted contribution: because of members that said or heard too little, or of liars alone.
+
+    More than t members of a set are honest: whoever was there throughout reports at least their contributions.
+    """
+    members = members_of(mask, group)
+    heard = Counter(
+        reporter
+        for reporter in members
+        for place, _, entry in read_table(group, reporter, reports.get(reporter))
+        if place == mask and entry != ABSENT
+    )
+    missing = [r for r in members if reports.get(r) is None or heard[r] <= group.t]
+    if missing:
+        return QuorumLost(f"setup: the set {members} lacks parties {missing}: bring them back", missing)
+    return SetupIncomplete(f"setup: no contribution counts for the set {members}; start a new attempt")
 
 
 def read_table(group: Group, reporter: Role, table: bytes | None) -> list[tuple[int, Role, bytes]]:
@@ -120,48 +150,97 @@ async def _fetch_missing(session: Session, draws: Contributions, certified: Cert
     Both slots are there for everybody: whoever lacks nothing asks for nothing. rho goes to members of the set only.
     """
     group, me = session.group, session.me
-    held = {(mask, c): d for mask, c, d in read_table(group, me, draws.digests(session.sid))}
-    lacking = {
+    wanted = lacking(session, draws, certified)
+    asked_of = {peer: b"" for peer in group.roles if peer != me} | questions(group, me, wanted)
+    places = len(draws.digests(session.sid)) // RHO
+    asked = await session.exchange("ask", asked_of, expect=list(asked_of), limit=places * ENTRY)
+    answers = {peer: answer(group, me, draws, peer, question or b"") for peer, question in asked.items()}
+    told = await session.exchange("tell", answers, expect=list(answers), limit=places * ANSWER)
+    for found in told.values():
+        fill(session, draws, wanted, found or b"")
+    if wanted:
+        msg = f"setup: {len(wanted)} counted contributions could not be had from their members; wait for them to return"
+        raise QuorumLost(msg, [peer for peer, found in told.items() if found is None])
+
+
+# --- counted contributions that a party does not hold, during setup or long after
+
+
+class Member(Protocol):
+    """Whose contributions they are, and of which ceremony."""
+
+    @property
+    def group(self) -> Group:
+        """All parties."""
+        ...
+
+    @property
+    def me(self) -> Role:
+        """This party."""
+        ...
+
+    @property
+    def sid(self) -> bytes:
+        """Session id."""
+        ...
+
+
+def lacking(member: Member, draws: Contributions, certified: Certified) -> Lacking:
+    """Counted contributions to this party's sets that it lacks, or holds with another value."""
+    held = {(mask, c): d for mask, c, d in read_table(member.group, member.me, draws.digests(member.sid))}
+    return {
         (mask, contributor): wanted
         for mask, row in certified.items()
-        if contains(mask, me)
+        if contains(mask, member.me)
         for contributor, wanted in row.items()
         if held[mask, contributor] != wanted
     }
-    questions = {
-        peer: b"".join(_entry(*place) for place in lacking if contains(place[0], peer))
+
+
+def questions(group: Group, me: Role, wanted: Lacking) -> dict[Role, bytes]:
+    """What to ask each other member of these sets for, ``ENTRY`` bytes a contribution; nothing of who can't know."""
+    asked = {
+        peer: b"".join(_entry(*place) for place in wanted if contains(place[0], peer))
         for peer in group.roles
         if peer != me
     }
-    limit = len(held) * ENTRY
-    asked = await session.exchange("ask", questions, expect=list(questions), limit=limit)
-    answers = {peer: _answers(session, draws, peer, question or b"") for peer, question in asked.items()}
-    told = await session.exchange("tell", answers, expect=list(answers), limit=len(held) * (ENTRY + RHO))
-    for answer in told.values():
-        for i in range(0, len(answer or b"") - RHO - ENTRY + 1, ENTRY + RHO):
-            record = (answer or b"")[i : i + ENTRY + RHO]
-            place = (int.from_bytes(record[:2], "little"), record[2])
-            if place in lacking and draws.fill(session.sid, *place, record[ENTRY:], lacking[place]):
-                del lacking[place]
-    if lacking:
-        msg = (
-            f"setup: {len(lacking)} counted contributions could not be had from their members; wait for them to return"
-        )
-        raise QuorumLost(msg, [peer for peer, answer in told.items() if answer is None])
+    return {peer: question for peer, question in asked.items() if question}
 
 
-def _entry(mask: int, contributor: Role) -> bytes:
-    return mask.to_bytes(2, "little") + bytes([contributor])
-
-
-def _answers(session: Session, draws: Contributions, peer: Role, question: bytes) -> bytes:
-    """What ``peer`` asked for, as far as it is a member of the set and this party holds it."""
-    known = frozenset(sets_of(session.group))
+def answer(group: Group, me: Role, draws: Contributions, peer: Role, question: bytes) -> bytes:
+    """What ``peer`` asked for (any bytes), as far as it is a member of the set and this party too holds it. Secret."""
+    known = frozenset(sets_of(group))
     out = []
     for i in range(0, len(question) - ENTRY + 1, ENTRY):
         mask, contributor = int.from_bytes(question[i : i + 2], "little"), question[i + 2]
-        if mask in known and contains(mask, peer) and contains(mask, session.me):
+        if mask in known and contains(mask, peer) and contains(mask, me):
             rho = draws.rho(mask, contributor)
             if rho is not None:
                 out.append(_entry(mask, contributor) + rho)
     return b"".join(out)
+
+
+def fill(member: Member, draws: Contributions, wanted: Lacking, found: bytes) -> None:
+    """Take from an ``answer`` (any bytes) what has the certified digest, and strike it off ``wanted``."""
+    for i in range(0, len(found) - ANSWER + 1, ANSWER):
+        place = (int.from_bytes(found[i : i + 2], "little"), found[i + 2])
+        if place in wanted and draws.fill(member.sid, *place, found[i + ENTRY : i + ANSWER], wanted[place]):
+            del wanted[place]
+
+
+def transfer(member: Member, source: Contributions, draws: Contributions, wanted: Lacking) -> None:
+    """Take from another view of this party's own what has the certified digest, and strike it off ``wanted``."""
+    for place in list(wanted):
+        rho = source.rho(*place)
+        if rho is not None and draws.fill(member.sid, *place, rho, wanted[place]):
+            del wanted[place]
+
+
+def keys_of(member: Member, era: int, draws: Contributions, certified: Certified) -> Keys:
+    """This party's keys from the counted contributions, all held. ``era``: the one of the setup certificate."""
+    counted = {mask: sorted(row) for mask, row in certified.items() if contains(mask, member.me)}
+    return draws.keys(member.sid, era, counted)
+
+
+def _entry(mask: int, contributor: Role) -> bytes:
+    return mask.to_bytes(2, "little") + bytes([contributor])

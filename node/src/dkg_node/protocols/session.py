@@ -10,15 +10,18 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from dkg_node.algebra.encoding import enc
+from dkg_node.algebra.encoding import digest, enc
 from dkg_node.sharing.sets import Group, Role
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
-__all__ = ["Exchange", "Group", "Identity", "Link", "Role", "Session", "Slot", "Tag"]
+__all__ = ["Exchange", "Group", "Identity", "Ledger", "Link", "Role", "Session", "Slot", "Tag"]
 
 T = TypeVar("T")
+SEGMENTS = 1 << 32
+"""A resume is segment -1 and encoded modulo this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,21 @@ class Slot:
     """The most bytes one party sends and receives in it."""
     work: float
     """Core-seconds one party computes in it."""
+
+
+def moved(ends: Sequence[float], slots: Collection[int]) -> tuple[float, ...]:
+    """Ends of a segment's slots when some fall away: each later one comes forward by the lengths of those before it.
+
+    A skipped slot has no length any more: it ends with the one before. The first slot never falls away.
+    """
+    if not all(0 < slot < len(ends) for slot in slots):
+        raise ValueError(f"skip slots 1 to {len(ends) - 1} only, not {sorted(slots)}")
+    found, saved = [], 0.0
+    for index, end in enumerate(ends):
+        if index in slots:
+            saved += end - ends[index - 1]
+        found.append(end - saved)
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -68,7 +86,10 @@ class Link(Protocol):
         ...
 
     async def parallel(self, bodies: Sequence[Callable[[], Awaitable[T]]], window: int) -> list[T]:
-        """Run the coroutines, at most ``window`` at a time, started in order; results in order."""
+        """Run the coroutines, at most ``window`` at a time, started in order; results in order.
+
+        More than ``window`` where waiting for a place would make an honest party's messages late.
+        """
         ...
 
     def offer(self, digest: bytes, body: bytes) -> None:
@@ -77,6 +98,13 @@ class Link(Protocol):
 
     def held(self, digest: bytes) -> bytes | None:
         """A body offered or pulled in this segment."""
+        ...
+
+    def skip(self, segment: int, slots: Collection[int]) -> None:
+        """Slots of the open segment fall away: all later ones end earlier by their lengths (``moved``).
+
+        ValueError for a slot that lies before one that has begun (a mistake in the code).
+        """
         ...
 
 
@@ -90,6 +118,26 @@ class Identity(Protocol):
     def verify(self, role: Role, purpose: str, message: bytes, signature: bytes) -> bool:
         """Whether it is a signature of that party's enrolled key. Never raises."""
         ...
+
+
+@dataclass(slots=True)
+class Ledger:
+    """What the Broadcasts of one segment have shown so far: the segment's copy of the public state (01 section 2).
+
+    Written by ``broadcast`` alone, from its outputs, so it is the same at all honest parties.
+    """
+
+    absent: frozenset[Role] = frozenset()
+    """Active at the start, None in a Broadcast since: not waited for, not counted any more."""
+    listed: Mapping[Role, frozenset[Role]] = field(default_factory=dict)
+    """Last Broadcast: whom each valid body lists as ready again."""
+    history: bytes = bytes(32)
+    """Digest of all outputs."""
+
+
+def stamp_of(before: bytes, state: bytes, ledger: Ledger) -> bytes:
+    """H(public state | list): certificate before, state, who is Absent since, all Broadcast outputs so far."""
+    return digest("stamp", before, state, sorted(ledger.absent), ledger.history)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +157,13 @@ class Session:
     active: frozenset[Role] = field(default=frozenset())
     """Parties neither Corrupt nor Absent: the ones that are waited for and counted."""
     part: int = 0
+    round: int = 0
+    """Which repetition of its slots a segment is in: those of round r > 0 are named ``<name>.r<r>``."""
+    before: bytes = bytes(32)
+    """Digest of the certificate before the segment: parties on different chains are None to each other."""
+    returning: AbstractSet[Role] = frozenset()
+    """Absent parties whose ``ready`` for this segment one holds, now; every Broadcast body lists them."""
+    ledger: Ledger = field(default_factory=Ledger, compare=False)
 
     @classmethod
     def of(cls, group: Group, me: Role, sid: bytes, link: Link, identity: Identity) -> Session:
@@ -117,18 +172,32 @@ class Session:
 
     def enter(self, segment: int, schedule: Sequence[Slot]) -> Session:
         """The session of another segment."""
-        return replace(self, segment=segment, schedule=tuple(schedule), part=0)
+        return replace(self, segment=segment, schedule=tuple(schedule), part=0, ledger=Ledger())
+
+    @property
+    def present(self) -> frozenset[Role]:
+        """Active parties that no Broadcast of the segment has shown to be Absent since."""
+        return self.active - self.ledger.absent
+
+    def stamp(self) -> bytes:
+        """H(public state | list) of every Broadcast body: 32 bytes. With another one a body is None, never evidence."""
+        return stamp_of(self.before, self.state, self.ledger)
+
+    def named(self, name: str) -> str:
+        """A slot's name in the schedule: round 0 has the plain names."""
+        return name if self.round == 0 else f"{name}.r{self.round}"
 
     def slot(self, name: str) -> int:
         """Index of a slot by name; KeyError for a name that the schedule lacks (a mistake in the code)."""
+        wanted = self.named(name)
         for index, slot in enumerate(self.schedule):
-            if slot.name == name:
+            if slot.name == wanted:
                 return index
-        raise KeyError(name)
+        raise KeyError(wanted)
 
     def where(self, name: str) -> bytes:
         """Prefix of everything signed about a slot: (sid, era, segment, slot)."""
-        return enc(self.sid, self.era, self.segment, self.slot(name))
+        return enc(self.sid, self.era, self.segment % SEGMENTS, self.slot(name))
 
     async def exchange(  # noqa: PLR0913 - the one door; every argument is a rule of the slot
         self,
@@ -145,13 +214,34 @@ class Session:
 
         A message to oneself is delivered too. Silence, lateness, a message over ``limit`` bytes are ``None``. Ends when
         everybody expected was heard completely, at the slot's deadline, or - where ``enough`` says so - without those
-        that keep the others waiting. Parties outside ``active`` are ``None``.
+        that keep the others waiting. Parties that are not ``present`` are ``None``.
         """
         expected = frozenset(self.active if expect is None else expect)
-        waited = expected & self.active
+        waited = expected & self.present
         tag = Tag(self.segment, self.slot(slot), self.part)
-        got = await self.link.exchange(Exchange(tag, outgoing, waited, limit, slot, enough, names, body_limit))
+        request = Exchange(tag, outgoing, waited, limit, self.named(slot), enough, names, body_limit)
+        got = await self.link.exchange(request)
         return {role: got.get(role) for role in sorted(expected)}
+
+    def skip(self, *names: str) -> None:
+        """Slots of this round that nobody needs any more do not count in the deadlines of the slots after them.
+
+        Slot k then ends at T_start + the sum of Delta of the slots used up to k (01 section 2, "Slots"). Three things
+        must hold, so that relays of Dolev-Strong stay in time:
+
+        - The caller decides by Broadcast outputs alone. All honest parties share them, so each moves the same slots by
+          the same lengths: at different instants, but k's end stays T_start plus one sum, the same at all, and honest
+          parties differ in it by their starts alone, as without skipping.
+        - No deadline moves once its slot has begun: a party skips between two slots, and every skipped slot lies after
+          all that have begun (else ValueError). Nor can a message have been judged late by a deadline that moves: what
+          comes for a slot before it begins is kept, whatever the time.
+        - What is left of the sum still gives every slot its whole Delta after the end of the last used one before it,
+          so a party that needed all the time of that one is late for none.
+        """
+        if self.part:
+            msg = "a child session skips no slots"
+            raise ValueError(msg)
+        self.link.skip(self.segment, frozenset(map(self.slot, names)))
 
     async def parallel(self, bodies: Sequence[Callable[[Session], Awaitable[T]]], window: int) -> list[T]:
         """Run child protocols, at most ``window`` at once; child i has part i+1. Children have no children."""

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+from dkg_node.errors import OpeningLost
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class ObjectStore(Protocol):
@@ -15,6 +20,17 @@ class ObjectStore(Protocol):
 
     def get(self, digest: bytes) -> bytes | None:
         """A body kept before, or None."""
+        ...
+
+    def drop(self, digest: bytes) -> None:
+        """Forget a body that is not needed any more, if it is there."""
+        ...
+
+    def durable(self, digests: Iterable[bytes]) -> None:
+        """Let these bodies outlive a loss of power: a signature is about to name them.
+
+        OpeningLost if one is not there any more, SealingError if the disk refuses.
+        """
         ...
 
 
@@ -34,6 +50,15 @@ class MemoryStore:
     def get(self, digest: bytes) -> bytes | None:
         """A body kept before, or None."""
         return self._bodies.get(digest)
+
+    def drop(self, digest: bytes) -> None:
+        """Forget a body, if it is there."""
+        self._bodies.pop(digest, None)
+
+    def durable(self, digests: Iterable[bytes]) -> None:
+        """Nothing outlives the process here; only what is missing is told."""
+        if not all(digest in self._bodies for digest in digests):
+            raise OpeningLost("a V that this party held is gone from its store")
 
 
 def fetched(store: ObjectStore, digest: bytes) -> bytes | None:

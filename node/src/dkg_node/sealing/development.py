@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import stat
 from dataclasses import dataclass
+from glob import escape
 from hashlib import sha256
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from dkg_node.algebra.encoding import enc
-from dkg_node.algebra.kernel import Keys, Secret, Shares
+from dkg_node.algebra.kernel import Contributions, Keys, Secret, Shares
 from dkg_node.errors import SealingError
-from dkg_node.sealing.files import write_atomic
+from dkg_node.sealing.files import sync_directory, write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,6 +99,24 @@ class DevelopmentSealer:
         """Whether an object of that name lies there."""
         return self.path(name).exists()
 
+    def fingerprint(self, name: str) -> bytes:
+        """SHA-256 of the file of an object; empty where there is none."""
+        try:
+            return sha256(self.path(name).read_bytes()).digest()
+        except OSError:
+            return b""
+
+    def set_aside(self, name: str, mark: int) -> None:
+        """Move an object, if there is one, to a name that nothing reads. SealingError if it can't be done."""
+        path = self.path(name)
+        if not path.exists():
+            return
+        try:
+            path.replace(path.with_name(f"{name}.set-aside-{mark}"))
+            sync_directory(self.directory)
+        except OSError as error:
+            raise SealingError(f"can't set the old {path} aside: {error.strerror}; put that right") from None
+
     def seal(self, name: str, epoch: int, handle: Sealable) -> str:
         """Write an object durably; returns the SHA-256 of the file in hex. SealingError if it can't be written."""
         blob = BANNER + handle.sealed(self._object_key(name, epoch), self.context.aad(name, epoch))
@@ -120,6 +139,10 @@ class DevelopmentSealer:
         """Seal the PRSS keys."""
         return self.seal(name, epoch, keys)
 
+    def seal_contributions(self, name: str, epoch: int, contributions: Contributions) -> str:
+        """Seal the setup contributions that the party holds."""
+        return self.seal(name, epoch, contributions)
+
     def unseal_shares(self, name: str, epoch: int) -> Shares:
         """Open a vector of shares; SealingError when the file is missing, damaged or not this party's."""
         return self._unseal(name, epoch, Shares.unsealed)
@@ -132,6 +155,11 @@ class DevelopmentSealer:
         """Open PRSS keys."""
         return self._unseal(name, epoch, lambda key, aad, blob: Keys.unsealed(n, t, self.context.party, key, aad, blob))
 
+    def unseal_contributions(self, name: str, epoch: int, n: int, t: int) -> Contributions:
+        """Open setup contributions."""
+        party = self.context.party
+        return self._unseal(name, epoch, lambda key, aad, blob: Contributions.unsealed(n, t, party, key, aad, blob))
+
     def seal_bytes(self, name: str, epoch: int, data: bytes) -> str:
         """Seal 32 bytes that must come back as bytes (the identity key: signatures are made by another library)."""
         return self.seal(name, epoch, Shares.from_wire(64, data))
@@ -143,6 +171,12 @@ class DevelopmentSealer:
     def erase(self, name: str) -> None:
         """Remove an object; nothing happens when there is none."""
         self.path(name).unlink(missing_ok=True)
+
+    def erase_all(self, prefix: str) -> None:
+        """Remove every object whose name begins so, those set aside too."""
+        for kind in ("sealed", "set-aside-*"):
+            for path in self.directory.glob(f"{escape(prefix)}*.{kind}"):
+                path.unlink(missing_ok=True)
 
     def _object_key(self, name: str, epoch: int) -> Secret:
         return self.key.derive(enc("object", name, epoch))

@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from dkg_node.algebra.encoding import enc
-from dkg_node.algebra.kernel import Keys, Secret, Shares
+from dkg_node.algebra.kernel import Contributions, Keys, Secret, Shares
 from dkg_node.sealing.reasons import Reason, SealingRefusal
 
 if TYPE_CHECKING:
@@ -87,6 +87,10 @@ class KmsSealer:
         """Seal the PRSS keys."""
         return self.seal(name, epoch, keys)
 
+    def seal_contributions(self, name: str, epoch: int, contributions: Contributions) -> str:
+        """Seal the setup contributions that the party holds."""
+        return self.seal(name, epoch, contributions)
+
     def unseal_shares(self, name: str, epoch: int) -> Shares:
         """Open a vector of shares; SealingRefusal when it is missing, damaged or not this party's."""
         return self.unseal(name, epoch, Shares.unsealed)
@@ -98,6 +102,11 @@ class KmsSealer:
     def unseal_keys(self, name: str, epoch: int, n: int, t: int) -> Keys:
         """Open PRSS keys."""
         return self.unseal(name, epoch, lambda key, aad, blob: Keys.unsealed(n, t, self.context.party, key, aad, blob))
+
+    def unseal_contributions(self, name: str, epoch: int, n: int, t: int) -> Contributions:
+        """Open setup contributions."""
+        party = self.context.party
+        return self.unseal(name, epoch, lambda key, aad, blob: Contributions.unsealed(n, t, party, key, aad, blob))
 
     def seal_bytes(self, name: str, epoch: int, data: bytes) -> str:
         """Seal 32 bytes that must come back as bytes (the identity key: signatures are made by another library)."""

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import grpc
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from dkg_api.signatures import verify
+from dkg_api.status import read_status
 from dkg_api.v1 import control_pb2, control_pb2_grpc
 from dkg_node.service.command import EnvironmentFault, NegativeVerdict
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from dkg_api.status import StatusContent
 
 INTERVAL_MS = 200
 OPTIONS = (
@@ -26,27 +28,6 @@ DRAIN_SECONDS = 20.0
 FETCH_SECONDS = 600.0
 LARGEST = 1 << 32
 """Most bytes of an artefact that is fetched without another limit."""
-Line = Annotated[str, StringConstraints(pattern=r"^[\x20-\x7e]{0,500}$")]
-Artefact = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,40}(/[a-z0-9_]{1,40})?\.[a-z]{1,8}$")]
-"""A plain relative name: what is fetched is written under it."""
-Natural = Annotated[int, Field(ge=0, lt=1 << 53)]
-
-
-class Item(BaseModel):
-    """What is used of a status item. It is a node's word: every text is short and printable, every number in range."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    party: int
-    notices: tuple[Line, ...]
-    state: Line
-    phase: Line
-    percent: Annotated[int, Field(ge=0, le=100)]
-    bits_per_second: Natural
-    sent_bytes: Natural
-    eta_seconds: Natural | None
-    message: Line
-    artefacts: Annotated[tuple[Artefact, ...], Field(max_length=64)]
 
 
 class ControlClient:
@@ -58,7 +39,7 @@ class ControlClient:
         self._channel = grpc.aio.insecure_channel(f"unix:{socket}", options=OPTIONS)
         self._stub = control_pb2_grpc.ControlStub(self._channel)
 
-    async def watch(self) -> AsyncIterator[Item]:
+    async def watch(self) -> AsyncIterator[StatusContent]:
         """Status items until the node ends; what is not signed as it must be is passed over."""
         request = control_pb2.WatchRequest(least_interval_ms=INTERVAL_MS)
         try:
@@ -69,20 +50,17 @@ class ControlClient:
         except grpc.aio.AioRpcError:
             return
 
-    async def status(self) -> Item:
+    async def status(self) -> StatusContent:
         """The current status. EnvironmentFault when the node ends before it gives one."""
         async for item in self.watch():
             return item
         raise EnvironmentFault(f"the node behind {self._socket} gives no signed status: look at its log")
 
-    def _read(self, item: control_pb2.StatusItem) -> Item | None:
+    def _read(self, item: control_pb2.StatusItem) -> StatusContent | None:
         key = self._key or item.identity_key
         if item.identity_key != key or not verify(key, "status", item.content, item.signature):
             return None
-        try:
-            return Item.model_validate_json(item.content)
-        except ValidationError:
-            return None
+        return read_status(item.content)
 
     async def fetch(self, name: str, target: Path, limit: int = LARGEST) -> bytes:
         """Write an artefact of at most ``limit`` bytes; returns its SHA-256.

@@ -28,10 +28,12 @@ from dkg_node.service.status import StatusBoard
 from dkg_node.transport.settings import Lifetimes
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterable
     from pathlib import Path
+    from typing import Any
 
     from dkg_api.desired_state import DesiredState
-    from dkg_node.ceremony.run import Outcome, Party
+    from dkg_node.ceremony.run import Outcome, Party, Work
     from dkg_node.service.build import Build
     from dkg_node.transport.network import PeerNetwork
 
@@ -66,7 +68,8 @@ class Node:
         build.check_terms(terms)
         options.paths.make()
         self._key = identity_key(wire.sealer(self._first, options.paths, wire.LONG_LIVED))
-        self._proof = Proof(build.attester(), build.root, self._key, wire.fresh_boot(), sealing=None)
+        boot = wire.boot_of(self._first, options.paths)
+        self._proof = Proof(build.attester(), build.root, self._key, boot, sealing=None)
         identity = NodeIdentity(self._key, self._first.keyring)
         self._board = StatusBoard(self._first.party, terms.digest, self._first.attempt, terms.notices)
         self._control = ControlService(self._board, identity, options.paths.artefacts)
@@ -151,11 +154,12 @@ class Node:
         listen = self._options.listen or f"0.0.0.0:{own.peer_port if own else 0}"
         attest = self._options.attest_listen or f"0.0.0.0:{(own.attest_port if own else None) or 0}"
         channels = self._proof.channels(state, appraiser, Lifetimes())
-        network = wire.network_of(state, work, channels, self._proof.boot, wire.Listen(listen, attest))
+        boot = self._proof.boot
+        network = wire.network_of(state, work, channels, boot, wire.Listen(listen, attest))
         await _listen(network)
         try:
             entropy = self._build.entropy(state.party)
-            outside = wire.Outside(self._key, self._build.network(network, work.segments), entropy, self._board)
+            outside = wire.Outside(self._key, boot, self._build.network(network, work.segments), entropy, self._board)
             party, mailbox = wire.party_of(state, work, self._options.paths, outside)
             beside = [
                 asyncio.create_task(mailbox.pump()),
@@ -163,18 +167,22 @@ class Node:
                 asyncio.create_task(_follow(self._options.desired_state, state, network)),
             ]
             try:
-                outcome = await run_ceremony(work, party)
-                self._keep(party, outcome)
-                await asyncio.Event().wait()
+                await _unless((network.ended(), party.epochs.ended()), self._make(work, party))
             except DkgError as error:
                 party.transcript.add("failed", error=str(error))
                 raise
             finally:
+                party.epochs.close()
                 party.transcript.close()
                 for task in beside:
                     task.cancel()
         finally:
             await network.stop()
+
+    async def _make(self, work: Work, party: Party) -> None:
+        """Make the key, then answer peers for ever."""
+        self._keep(party, await run_ceremony(work, party))
+        await asyncio.Event().wait()
 
     def _keep(self, party: Party, outcome: Outcome) -> None:
         """Write what the ceremony leaves, then say that it is there."""
@@ -190,6 +198,23 @@ class Node:
         write_atomic(artefacts["measurements.json"], json.dumps(measured, indent=1).encode())
         self._board.publish(tuple(name for name, path in artefacts.items() if path.exists()))
         self._board.show("done", "done")
+
+
+async def _unless(ends: Iterable[Coroutine[Any, Any, DkgError]], body: Coroutine[Any, Any, None]) -> None:
+    """Run ``body``, unless this boot must end before: then raises why."""
+
+    async def end(why: Coroutine[Any, Any, DkgError]) -> None:
+        raise await why
+
+    tasks = [asyncio.ensure_future(one) for one in (body, *map(end, ends))]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _listen(network: PeerNetwork) -> None:

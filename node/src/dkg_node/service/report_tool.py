@@ -17,6 +17,11 @@ from dkg_node.service.verify import read_file
 if TYPE_CHECKING:
     import argparse
 
+    from dkg_api.certificate import Fault
+
+SHOWN = 16
+"""Hex digits of a record's hash."""
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of `report`."""
@@ -45,10 +50,16 @@ def lines_of(report: Report) -> list[str]:
         f"peak {si(one.peak_rss_bytes)}B, sent {si(one.sent_bytes.offline)}B + {si(one.sent_bytes.online)}B"
         for one in report.per_party
     ]
-    lines += [f"fault: party {fault.party}: {fault.kind} in {fault.phase}" for fault in report.faults]
+    lines += [_fault(fault) for fault in report.faults]
     lines += [SOFTWARE_NOTICE] if report.attestation == "software" else []
     lines += [INSECURE_NOTICE] if report.parameter_set in INSECURE_SETS else []
     return [*lines, _result(report)]
+
+
+def _fault(fault: Fault) -> str:
+    """With the hash of the record that proves it, if there is one: `verify --faults` judges it again."""
+    proof = "" if fault.evidence_sha256 is None else f" (record {fault.evidence_sha256[:SHOWN]})"
+    return f"fault: party {fault.party}: {fault.kind} in {fault.phase}{proof}"
 
 
 def _result(report: Report) -> str:

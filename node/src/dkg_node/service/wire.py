@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 from dkg_api.certificate import Certificate
 from dkg_api.session import session_id
 from dkg_node.ceremony.certify import Certifier
+from dkg_node.ceremony.epochs import Epochs, Home
 from dkg_node.ceremony.mailbox import Mailbox
 from dkg_node.ceremony.measure import Measurements
 from dkg_node.ceremony.phases import Timing, check_fits, segments_of
 from dkg_node.ceremony.progress import Meter, loads_of
 from dkg_node.ceremony.run import Party, Work
-from dkg_node.ceremony.start import Starter
+from dkg_node.ceremony.statements import Asking
 from dkg_node.ceremony.transcript import Transcript
-from dkg_node.errors import UsageError
 from dkg_node.keygen.parameters import parameter_set
 from dkg_node.keygen.plan import plan_of
 from dkg_node.protocols.session import Group
@@ -26,6 +26,7 @@ from dkg_node.sealing.development import KEY_FILE, Context, DevelopmentSealer, r
 from dkg_node.service.adapters import BodyFiles, DirectoryStore, ProcessUsage, SystemClock
 from dkg_node.service.bridge import BridgeAssembler
 from dkg_node.service.identity import NodeIdentity
+from dkg_node.service.vault import DirectoryArchive, SealedVault
 from dkg_node.transport.network import Boot, Limits, Peer, PeerNetwork, PeerSettings
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 
 LONG_LIVED = 0
 """The identity key is the same for every attempt."""
+QUIET_PART = 4
+"""A boot takes peers to be away when none has come for this part of roundTimeout: longer than a message takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,11 @@ class Paths:
         return self.home / "work" / "public"
 
     @property
+    def certified(self) -> Path:
+        """Contents of certificates, for parties that catch up."""
+        return self.home / "work" / "certified"
+
+    @property
     def artefacts(self) -> dict[str, Path]:
         """What anybody may fetch, by name."""
         keys = {f"public/{name}.bin": self.public / f"{name}.bin" for name in ("keyset", "public_key", "server_key")}
@@ -71,7 +79,7 @@ class Paths:
 
     def make(self) -> None:
         """Make the directories."""
-        for directory in (self.bodies, self.public, self.objects):
+        for directory in (self.bodies, self.public, self.objects, self.certified):
             directory.mkdir(parents=True, exist_ok=True)
 
 
@@ -119,9 +127,10 @@ def peers_of(state: DesiredState) -> dict[int, Peer]:
     }
 
 
-def fresh_boot() -> Boot:
-    """This start of the party."""
-    return Boot(number=time.time_ns(), id=os.urandom(16))
+def boot_of(state: DesiredState, paths: Paths) -> Boot:
+    """This start of the party: a number above the sealed ones, even if the clock was set back, and 16 random bytes."""
+    kept = SealedVault(Group(state.terms.n, state.terms.threshold), sealer(state, paths, state.attempt)).read()
+    return Boot(max(time.time_ns(), 0 if kept is None else kept.stamp.place.boot + 1), os.urandom(16))
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,9 +161,10 @@ def network_of(state: DesiredState, work: Work, channels: Channels, boot: Boot, 
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """What the process gives to the ceremony: its key, its network, its randomness, its status board."""
+    """What the process gives to the ceremony: its key, its boot, its network, its randomness, its status board."""
 
     key: Ed25519PrivateKey
+    boot: Boot
     network: Network
     entropy: Entropy
     board: StatusBoard
@@ -165,8 +175,11 @@ def party_of(state: DesiredState, work: Work, paths: Paths, outside: Outside) ->
     network, group = outside.network, work.group
     identity = NodeIdentity(outside.key, state.keyring)
     mailbox = Mailbox(group, state.party, network)
+    vault = SealedVault(group, sealer(state, paths, state.attempt))
     grace = work.timing.start_grace
-    meter = Meter(loads_of(group, work.params, work.segments), network.now, outside.board.progress)
+    asking = Asking(group, state.party, grace, work.timing.round_timeout / QUIET_PART)
+    home = Home(group, state.party, work.sid, identity)
+    meter = Meter(loads_of(group, work.segments), network.now, outside.board.progress)
     party = Party(
         me=state.party,
         identity=identity,
@@ -178,21 +191,13 @@ def party_of(state: DesiredState, work: Work, paths: Paths, outside: Outside) ->
         sink=BodyFiles(paths.bodies),
         bodies=paths.bodies,
         public=paths.public,
-        starter=Starter(
-            group, state.party, work.sid, identity, mailbox, network.now, grace, last=len(work.segments) - 1
-        ),
+        mailbox=mailbox,
+        epochs=Epochs(home, vault, mailbox, outside.boot.number, asking),
+        archive=DirectoryArchive(paths.certified),
         certifier=Certifier(group, state.party, identity, state.keyring, mailbox, network.now, grace),
-        transcript=_transcript(paths),
+        transcript=Transcript(paths.artefacts["transcript.jsonl"], SystemClock(), resume=True),
         meter=meter,
         measurements=Measurements(work.segments, network, SystemClock(), ProcessUsage()),
         until=network.now() + seconds_left(state.terms),
     )
     return party, mailbox
-
-
-def _transcript(paths: Paths) -> Transcript:
-    try:
-        return Transcript(paths.artefacts["transcript.jsonl"], SystemClock())
-    except FileExistsError:
-        msg = f"this attempt ran in {paths.home} before, and going on in the middle is not available yet: start afresh"
-        raise UsageError(msg) from None

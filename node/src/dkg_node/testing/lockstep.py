@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from dkg_node.protocols.session import Exchange, Group, Role, Session, Tag
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Coroutine, Generator, Mapping, Sequence
 
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -131,9 +131,17 @@ class LockstepLink:
     """The Link of one simulated party: every await is answered by the driver."""
 
     bodies: dict[bytes, bytes] = field(default_factory=dict)
+    skipped: dict[int, list[int]] = field(default_factory=dict)
+    """By segment, in the order that they fell away."""
+    used: dict[int, set[int]] = field(default_factory=dict)
+    """By segment: slots that have begun."""
 
     async def exchange(self, request: Exchange) -> Mapping[Role, bytes | None]:
         """Hand the slot to the driver."""
+        tag = request.tag
+        if tag.slot in self.skipped.get(tag.segment, []):
+            raise ValueError(f"use no slot that fell away: {tag}")
+        self.used.setdefault(tag.segment, set()).add(tag.slot)
         answer: Mapping[Role, bytes | None] = await _Call(request)
         return answer
 
@@ -149,6 +157,12 @@ class LockstepLink:
     def held(self, digest: bytes) -> bytes | None:
         """A body held."""
         return self.bodies.get(digest)
+
+    def skip(self, segment: int, slots: Collection[int]) -> None:
+        """There are no deadlines; but what fell away must not have begun."""
+        if min(slots) <= max(self.used.get(segment, ()), default=-1):
+            raise ValueError(f"skip slots before they begin: not {sorted(slots)} of segment {segment}")
+        self.skipped.setdefault(segment, []).extend(sorted(slots))
 
 
 @dataclass(slots=True)
@@ -198,7 +212,15 @@ class Lockstep(Generic[T]):
                 self._step(*self._ready.popleft())
             if self._pending:
                 self._deliver(self._next_tag())
+        self._compare_skips()
         return Run(self._results, self._errors, self.traffic)
+
+    def _compare_skips(self) -> None:
+        """AssertionError if honest parties that ended skipped different slots: their deadlines would be others."""
+        honest = set(self._results) - self.adversary.corrupt
+        seen = {str(sorted(self.links[role].skipped.items())) for role in honest}
+        if len(seen) > 1:
+            raise AssertionError(f"honest parties skipped different slots: {seen}")
 
     def _step(self, task: _Task, value: Any) -> None:
         """Run one coroutine up to its next await."""

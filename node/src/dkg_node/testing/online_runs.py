@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from dkg_node.algebra.encoding import digest as hash_of
 from dkg_node.algebra.kernel import Secret
-from dkg_node.keygen.online import OnlineResult, online_slots, run_online
+from dkg_node.keygen.online import Task, confirm_digest, online_slots, run_key
 from dkg_node.keygen.plan import plan_of
 from dkg_node.keygen.preprocessing import Held
 from dkg_node.offline.batch import batch_slots, run_batch
@@ -19,8 +20,10 @@ from dkg_node.testing.lockstep import run_lockstep
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from dkg_node.algebra.kernel import Keys
+    from dkg_node.keygen.online import Sink
     from dkg_node.keygen.parameters import ParameterSet
-    from dkg_node.keygen.preprocessing import Preprocessing
+    from dkg_node.keygen.preprocessing import KeyShares, Preprocessing
     from dkg_node.protocols.session import Session, Tag
     from dkg_node.sharing.sets import Group, Role
     from dkg_node.testing.ideal import Ideal
@@ -44,12 +47,49 @@ class MemorySink:
 
 
 @dataclass(frozen=True, slots=True)
+class OnlineResult:
+    """All keys are opened and agreed on."""
+
+    seed: bytes
+    """The public XOF seed of all masks, 16 bytes little endian."""
+    digest: bytes
+    """Hash of seed and bodies that n-t parties agree on."""
+    bodies: Mapping[str, bytes]
+    """SHA-256 of the bodies of every key."""
+    liars: frozenset[Role]
+    share: KeyShares
+
+
+@dataclass(frozen=True, slots=True)
 class OnlineRun:
     """What came of it: results, errors and traffic, and every party's bodies."""
 
     run: Run[OnlineResult]
     sinks: dict[Role, MemorySink]
     preprocessing: Mapping[Role, Preprocessing]
+
+
+async def run_online(
+    session: Session, params: ParameterSet, keys: Keys, preprocessing: Preprocessing, sink: Sink
+) -> OnlineResult:
+    """All keys, a segment each from that of ``session`` on, agreed on one after another.
+
+    Raises QuorumLost when an opening can't be decoded (more than t parties silent or wrong) or no digest has n-t
+    senders; ProtocolError when this party alone has other bodies than n-t parties agree on.
+    """
+    plan = plan_of(params)
+    task, seed = Task.of(params, plan, preprocessing), b""
+    liars: frozenset[Role] = frozenset()
+    bodies: dict[str, bytes] = {}
+    digest = b""
+    for index, spec in enumerate(params.keys):
+        slots = online_slots(session.group, plan, spec, first=index == 0)
+        entered = session.enter(session.segment + index, slots)
+        made = await run_key(entered, task, spec, seed or keys, sink)
+        seed, bodies[made.name], liars = made.seed, made.digest, liars | made.liars
+        digest = hash_of("keyset", params.name, seed, [[name, bodies[name]] for name in sorted(bodies)])
+        await confirm_digest(entered, digest)
+    return OnlineResult(seed, digest, bodies, liars, task.share)
 
 
 def online_in_lockstep(
@@ -60,14 +100,11 @@ def online_in_lockstep(
     stop_at: Callable[[Role, Tag], bool] | None = None,
 ) -> OnlineRun:
     """Run the whole online phase of a set at every party."""
-    plan = plan_of(params)
-    slots = online_slots(group, params, plan)
     sinks = {role: MemorySink() for role in group.roles}
 
     async def program(session: Session) -> OnlineResult:
         me = session.me
-        entered = session.enter(1, slots)
-        return await run_online(entered, params, plan, dealt.keys[me], dealt.preprocessing[me], sinks[me])
+        return await run_online(session.enter(1, ()), params, dealt.keys[me], dealt.preprocessing[me], sinks[me])
 
     return OnlineRun(run_lockstep(group, program, adversary, stop_at=stop_at), sinks, dealt.preprocessing)
 
@@ -88,7 +125,7 @@ def keygen_in_lockstep(group: Group, params: ParameterSet, seed: int) -> OnlineR
             segment = session.enter(1 + batch.index, batch_slots(group, batch))
             done.append(await run_batch(segment, keys, batch, store, state))
         held = made[me] = Held.of(done)
-        last = session.enter(1 + len(plan.batches), online_slots(group, params, plan))
-        return await run_online(state.bind(last), params, plan, keys, held, sinks[me])
+        last = session.enter(1 + len(plan.batches), ())
+        return await run_online(state.bind(last), params, keys, held, sinks[me])
 
     return OnlineRun(run_lockstep(group, program, seed=seed), sinks, made)

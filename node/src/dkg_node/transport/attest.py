@@ -229,12 +229,12 @@ class AttestPort:
         self._threads.shutdown(wait=False)
 
     def update(self, peers: Mapping[Role, Peer]) -> None:
-        """Take new addresses."""
+        """Take new addresses: who is at one, a handshake tells, also while a stream with an older start goes on."""
         changed = [role for role in self._wake if peers.get(role) != self._peers.get(role)]
         self._peers = dict(peers)
         self.hub.update(self._peers, self._book.pins)
         for role in changed:
-            self._wake[role].set()
+            self.doubt(role)
 
     def doubt(self, role: Role) -> None:
         """The pins of that peer let nobody in: look again whom it is."""

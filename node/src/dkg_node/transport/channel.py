@@ -20,6 +20,7 @@ from dkg_node.transport.frames import (
     Frame,
     Greeting,
     Kind,
+    Refusal,
     decode_frames,
     encode_header,
     unwrap,
@@ -158,9 +159,9 @@ class Channel:
             return Damaged("it belongs to another ceremony or attempt: give both parties the same terms and attempt")
         if (greeting.sender, greeting.receiver) != (self.peer, self.me):
             return Damaged(f"it speaks as party {greeting.sender} to party {greeting.receiver}")
-        known = self.peer_boot
-        if known is not None and greeting.boot != known and greeting.boot.number <= known.number:
+        if self.older(greeting):
             return Damaged("an older start of it, or a second copy: run each party once")
+        known = self.peer_boot
         replaced = known is not None and greeting.boot != known
         if replaced:
             self._forget()
@@ -172,6 +173,21 @@ class Channel:
         self._free(freed)
         self._out.rewind(count)
         return replaced
+
+    def older(self, greeting: Greeting) -> bool:
+        """Whether it is the greeting of a start of the peer that another one has taken over from."""
+        known, boot = self.peer_boot, greeting.boot
+        ours = (greeting.sid, greeting.sender, greeting.receiver) == (self.sid, self.peer, self.me)
+        return ours and known is not None and boot != known and boot.number <= known.number
+
+    def refusal(self) -> Refusal:
+        """What an older start is told: which one is held here."""
+        return Refusal(self.sid, self.me, self.peer, self.peer_boot or Boot(0, NO_BOOT))
+
+    def superseded(self, refusal: Refusal) -> bool:
+        """Whether the peer says in earnest that it holds another start of this party, no older than this one."""
+        ours = (refusal.sid, refusal.sender, refusal.receiver) == (self.sid, self.peer, self.me)
+        return ours and refusal.boot.id not in (NO_BOOT, self.boot.id) and refusal.boot.number >= self.boot.number
 
     def _forget(self) -> None:
         self._out = _Outbox()

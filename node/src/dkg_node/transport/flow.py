@@ -50,16 +50,16 @@ class Meter:
             self._count(role, frames, size, 0, 2)
 
     def _count(self, role: Role, frames: Iterable[Frame], size: int, again: int, column: int) -> None:
-        key = (role, 0, NO_SLOT)
+        key = (role, 0, -1)
         for index, frame in enumerate(frames):
             slot = frame.address.slot
             key = (
                 (role, frame.address.segment, slot)
                 if slot != NO_SLOT and frame.address.kind is not Kind.ACK
-                else (role, 0, NO_SLOT)
+                else (role, 0, -1)
             )
             if column and key not in self._counts:
-                key = key if self._heard[role] < MOST_ROWS else (role, 0, NO_SLOT)
+                key = key if self._heard[role] < MOST_ROWS else (role, 0, -1)
                 self._heard[role] += 1
             row = self._counts.setdefault(key, [0, 0, 0, 0])
             row[column] += len(frame.payload) if index >= again else 0

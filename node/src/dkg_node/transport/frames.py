@@ -22,9 +22,11 @@ MAX_CONTENT: Final = 2 * MAX_PAYLOAD
 NO_SLOT: Final = 0xFFFF
 """Slot of what belongs to no slot."""
 
-_HEADER: Final = struct.Struct("<BBHIIIQQQQI")
+_HEADER: Final = struct.Struct("<BBHIiIQQQQI")
 _GREETING: Final = struct.Struct("<4s32sBBQ16s16sQ")
+_REFUSAL: Final = struct.Struct("<4s32sBBQ16s")
 _MAGIC: Final = b"dkg1"
+_REFUSAL_MAGIC: Final = b"dkg-"
 HEADER_SIZE: Final = _HEADER.size
 GREETING_SIZE: Final = _GREETING.size
 _ENVELOPE_TAG: Final = 0x0A
@@ -117,6 +119,31 @@ def decode_greeting(data: bytes) -> Greeting | Damaged:
         return Damaged("no greeting of this protocol version")
     _, sid, sender, receiver, number, boot, known, received = _GREETING.unpack(data)
     return Greeting(sid, sender, receiver, Boot(number, boot), known, received)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What is written instead of a greeting or a frame to a start of a party that another one has taken over from."""
+
+    sid: bytes
+    sender: Role
+    receiver: Role
+    boot: Boot
+    """The start that the sender holds."""
+
+
+def encode_refusal(refusal: Refusal) -> bytes:
+    """Fixed 62 bytes: magic, sid, from, to, boot number and id. It is no greeting by its length, no frames by magic."""
+    boot = refusal.boot
+    return _REFUSAL.pack(_REFUSAL_MAGIC, refusal.sid, refusal.sender, refusal.receiver, boot.number, boot.id)
+
+
+def decode_refusal(data: bytes) -> Refusal | None:
+    """Inverse of ``encode_refusal``; None for anything else."""
+    if len(data) != _REFUSAL.size or data[:4] != _REFUSAL_MAGIC:
+        return None
+    _, sid, sender, receiver, number, boot = _REFUSAL.unpack(data)
+    return Refusal(sid, sender, receiver, Boot(number, boot))
 
 
 def encode_header(frame: Frame) -> bytes:

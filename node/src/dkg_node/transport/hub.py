@@ -17,8 +17,8 @@ from dkg_node.errors import UsageError
 from dkg_node.protocols.session import Role
 from dkg_node.transport.bind import bind_dialled, bind_served
 from dkg_node.transport.channel import Message
-from dkg_node.transport.frames import MAX_CONTENT
-from dkg_node.transport.streams import Line, StreamEnd
+from dkg_node.transport.frames import MAX_CONTENT, Boot, Greeting
+from dkg_node.transport.streams import FAREWELL, Line, StreamEnd
 from dkg_node.transport.tls import Pin, TlsIdentity, admit, client_credentials, server_credentials
 
 SERVICE = "dkg_api.v1.Peer"
@@ -30,6 +30,8 @@ GREETING_TIMEOUT = 15.0
 """Seconds to connect and greet."""
 AGE_GRACE = 5_000
 """ms for a stream on a connection that has reached its age."""
+OVERLAP = 30.0
+"""Seconds a stream under a replaced certificate goes on if nobody greets under the new one."""
 _LOG = logging.getLogger(__name__)
 _OPTIONS: list[tuple[str, Any]] = [
     ("grpc.max_receive_message_length", MAX_CONTENT),
@@ -68,6 +70,8 @@ class _Stream:
     pin: Pin
     task: asyncio.Task[Any]
     over: asyncio.Event
+    running: bool = False
+    """Whether both have greeted."""
 
 
 class _CallPipe:
@@ -120,6 +124,11 @@ class Hub:
     """The newest first."""
     _greeted: set[Role] = field(default_factory=set)
     _streams: dict[Role, _Stream] = field(default_factory=dict)
+    _hearing: dict[Role, asyncio.Task[Any]] = field(default_factory=dict)
+    """Callers that have not greeted yet."""
+    _calls: set[asyncio.Task[None]] = field(default_factory=set)
+    _leaving: list[_Stream] = field(default_factory=list)
+    """Streams that another one under a newer certificate has taken over from."""
     _changed: dict[Role, asyncio.Event] = field(default_factory=dict)
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
     _server: grpc.aio.Server | None = None
@@ -147,15 +156,19 @@ class Hub:
                 while any(self.lines[role].channel.backlog for role in self._streams):  # noqa: ASYNC110 - once, at the end
                     await asyncio.sleep(0.02)
         self._stopping = True
-        streams = list(self._streams.values())
-        for task in [*self._tasks, *(stream.task for stream in streams)]:
+        streams, calls = [*self._streams.values(), *self._leaving], list(self._calls)
+        for task in [*self._tasks, *calls, *self._hearing.values(), *(stream.task for stream in streams)]:
             task.cancel()
-        await asyncio.gather(*self._tasks, *(stream.over.wait() for stream in streams), return_exceptions=True)
+        await asyncio.gather(*self._tasks, *calls, *(stream.over.wait() for stream in streams), return_exceptions=True)
         if self._server is not None:
             await self._server.stop(1.0)
 
     def update(self, peers: Mapping[Role, Peer], pins: Mapping[Role, tuple[Pin, ...]]) -> None:
-        """Take new addresses and pins, the newest pin first; a stream whose certificate is pinned no more is cut."""
+        """Take new addresses and pins, the newest pin first.
+
+        A stream whose certificate was replaced goes on until one under the new is up, for ``OVERLAP`` seconds at most.
+        One whose party has no pin any more, or whose own pin has ended by age, is cut at once.
+        """
         for role in self.lines:
             if peers.get(role) != self._peers.get(role) or pins.get(role) != self._pins.get(role):
                 event = self._changed.get(role)
@@ -163,8 +176,18 @@ class Hub:
                     event.set()
         self._peers, self._pins = dict(peers), dict(pins)
         for role, stream in self._streams.items():
-            if stream.pin not in self._pins.get(role, ()):
+            held = self._pins.get(role, ())
+            if not held or _ended(stream.pin, held):
                 stream.task.cancel()
+            elif stream.pin not in held:
+                asyncio.get_running_loop().call_later(OVERLAP, self._expire, role, stream)
+
+    def _expire(self, role: Role, stream: _Stream) -> None:
+        if self._streams.get(role) is stream and stream.pin not in self._pins.get(role, ()):
+            stream.task.cancel()
+
+    def _newest(self, role: Role) -> Pin | None:
+        return next(iter(self._pins.get(role, ())), None)
 
     def _all_pins(self) -> tuple[Pin, ...]:
         """Called by gRPC's threads, too."""
@@ -190,7 +213,7 @@ class Hub:
         pause = FIRST_PAUSE
         while True:
             self._changed[role].clear()
-            peer, pin = self._peers.get(role), next(iter(self._pins.get(role, ())), None)
+            peer, pin = self._peers.get(role), self._newest(role)
             line = self.lines[role]
             line.useful = False
             if peer is None or pin is None:
@@ -198,13 +221,29 @@ class Hub:
                     self.down(role, f"party {role} has no address or pin yet: wait for its address and evidence")
             else:
                 self._greeted.discard(role)
-                await self._guard(role, self._call(role, peer, pin))
-                if role not in self._greeted:
+                call = asyncio.ensure_future(self._guard(role, self._call(role, peer, pin)))
+                await self._attend(role, pin, call)
+                if call.done() and role not in self._greeted:
                     self.doubt(role)
             pause = FIRST_PAUSE if line.useful else min(2 * pause, LONGEST_PAUSE)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause if pin is not None else None):
                     await self._changed[role].wait()
+
+    async def _attend(self, role: Role, pin: Pin, call: asyncio.Task[None]) -> None:
+        """Return when a call is over, or when another certificate is to be called while its stream goes on."""
+        self._calls.add(call)
+        call.add_done_callback(self._calls.discard)
+        while not call.done() and self._newest(role) == pin:
+            changed = asyncio.ensure_future(self._changed[role].wait())
+            try:
+                await asyncio.wait({call, changed}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                changed.cancel()
+            self._changed[role].clear()
+        stream = self._streams.get(role)
+        if stream is None or stream.pin != pin:
+            call.cancel()
 
     async def _guard(self, role: Role, stream: Coroutine[Any, Any, None]) -> None:
         """Run a stream in a task that others may cancel, say why it ended. Only the own cancellation goes on."""
@@ -237,6 +276,9 @@ class Hub:
             peer.target(peer.port), client_credentials(own, pin), options
         ) as channel:  # fmt: skip
             method: grpc.aio.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(f"/{SERVICE}/{METHOD}")
+            if role in self._streams:  # under an older certificate: it goes on until this one can take over
+                async with asyncio.timeout(GREETING_TIMEOUT):
+                    await channel.channel_ready()
             call = method()
             try:
                 pipe = _CallPipe(call)
@@ -277,11 +319,9 @@ class Hub:
     # --- both
 
     async def _converse(self, role: Role, pin: Pin, pipe: Any, *, first: bool) -> None:  # noqa: ANN401 - a Pipe
-        """Take over from an older stream, greet, carry frames."""
-        older = self._streams.get(role)
-        if older is not None:
-            older.task.cancel()
-            await older.over.wait()
+        """Take over from an older stream, greet, carry frames. A caller of an older start takes over from nobody."""
+        greeting = None if first else await self._hear(role, pipe)
+        await self._take_over(role, pin)
         task = asyncio.current_task()
         if task is None:
             return
@@ -289,7 +329,8 @@ class Hub:
         line = self.lines[role]
         try:
             async with asyncio.timeout(GREETING_TIMEOUT):
-                await line.greet(pipe, first=first)
+                await line.greet(pipe, greeting)
+            mine.running = True
             self._said.pop(role, None)
             self._greeted.add(role)
             self.tell(role, True, "")  # noqa: FBT003 - connected
@@ -297,16 +338,55 @@ class Hub:
         finally:
             if self._streams.get(role) is mine:
                 del self._streams[role]
+            if mine in self._leaving:
+                self._leaving.remove(mine)
             mine.over.set()
+
+    async def _take_over(self, role: Role, pin: Pin) -> None:
+        """End an older stream; one under an older certificate stays to hear if a newer start greets."""
+        older = self._streams.get(role)
+        if older is None:
+            return
+        if older.running and older.pin != pin:
+            del self._streams[role]
+            self._leaving.append(older)
+            self.lines[role].dismiss()
+            asyncio.get_running_loop().call_later(2 * FAREWELL, older.task.cancel)
+        else:
+            older.task.cancel()
+            await older.over.wait()
+
+    async def _hear(self, role: Role, pipe: Any) -> Greeting:  # noqa: ANN401 - a Pipe
+        """A caller's greeting; of several that a peer lets wait the newest."""
+        task, former = asyncio.current_task(), self._hearing.get(role)
+        if former is not None:
+            former.cancel()
+        if task is not None:
+            self._hearing[role] = task
+        try:
+            async with asyncio.timeout(GREETING_TIMEOUT):
+                return await self.lines[role].hear(pipe)
+        finally:
+            if self._hearing.get(role) is task:
+                del self._hearing[role]
 
     def down(self, role: Role, reason: str) -> None:
         """Tell that there is no stream with a peer, and why."""
         if self._said.get(role) != reason and not self._stopping:
             _LOG.warning("%s", reason)
         self._said[role] = reason
-        if role in self._streams:  # another one runs, or only the next handshake failed
+        if role in self._streams:  # another one runs: of an older start or pin, or only the next handshake failed
             return
         self.tell(role, False, reason)  # noqa: FBT003 - not connected
+
+
+def _ended(pin: Pin, held: tuple[Pin, ...]) -> bool:
+    """Whether a pin is held no more though its boot is: it has reached its age. A newer boot's pins replace it."""
+    return pin.attested is not None and pin not in held and any(_boot_of(one) == _boot_of(pin) for one in held)
+
+
+def _boot_of(pin: Pin) -> Boot | None:
+    return None if pin.attested is None else pin.attested.boot
 
 
 def _age(lifetime: float | None) -> list[tuple[str, Any]]:

@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Protocol
 
+from dkg_node.protocols.session import moved
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from dkg_node.protocols.session import Exchange, Role, Tag
 
@@ -22,6 +24,8 @@ Position = tuple[int, int]
 Place = tuple[int, int]
 """(slot, part) in a segment."""
 
+FIRST = 0
+"""The first segment of the plan; an era's resume is -1, and any segment may follow that one."""
 SEGMENTS_AHEAD = 2
 """Peers that are ahead may be so by this many segments; what is for later ones comes from no honest party."""
 OVERHEAD = 256
@@ -79,16 +83,21 @@ class Pending:
 
 @dataclass(slots=True)
 class _Pull:
-    """A body that is wanted: whom it was asked from, who else names it.
+    """A body that is wanted. It ends with the body, or when all who name it have said that they have it not.
 
-    Everybody who names it is asked in turn, so t liars that never answer cost t times the patience, never the body.
+    The first one who names it is asked; all others as well when that takes longer than the patience, so t liars that
+    never answer cost it once. An answer without the body strikes off its sender alone: a liar must not speak for an
+    honest party that has yet to answer.
     """
 
     limit: int
     tag: Tag
-    asked: Role
     since: float
+    """When the first one was asked."""
+    asked: list[Role]
+    """Those who have yet to answer; never empty."""
     others: list[Role] = field(default_factory=list)
+    """Those who name it and were not asked yet."""
 
 
 @dataclass(slots=True)
@@ -100,6 +109,8 @@ class _Segment:
     ended: set[Place] = field(default_factory=set)
     lagging: set[Role] = field(default_factory=set)
     pulls: dict[bytes, _Pull] = field(default_factory=dict)
+    skipped: set[int] = field(default_factory=set)
+    """Slots that fell away."""
 
 
 @dataclass(slots=True)
@@ -145,6 +156,17 @@ class Mailbox:
             del self._bodies[old]
         return ended
 
+    def skip(self, position: Position, slots: Collection[int]) -> None:
+        """Slots fall away: see ``Link.skip``."""
+        segment = self.open_positions.get(position)
+        if segment is None:
+            raise ValueError(f"open {position} before skipping its slots")
+        begun = max((slot for slot, _ in [*segment.pending, *segment.ended]), default=-1)
+        if slots and min(slots) <= begun:
+            raise ValueError(f"skip slots before they begin: slot {begun} has begun, not {sorted(slots)}")
+        segment.deadlines = moved(segment.deadlines, slots)
+        segment.skipped.update(slots)
+
     def _drop_early(self, position: Position) -> None:
         for messages in self._early.pop(position, {}).values():
             for role, body in messages.items():
@@ -163,7 +185,7 @@ class Mailbox:
         segment = self.open_positions.get(position)
         if segment is None or not 0 <= place[0] < len(segment.deadlines):
             raise ValueError(f"open the segment with all its slots before {request.tag}")
-        if place in segment.pending or place in segment.ended:
+        if place in segment.pending or place in segment.ended or place[0] in segment.skipped:
             raise ValueError(f"use a slot once: {request.tag}")
         pending = Pending(request, position, now, now + self.grace, segment.deadlines[place[0]])
         segment.pending[place] = pending
@@ -193,11 +215,11 @@ class Mailbox:
         if segment is not None:
             if place in segment.ended:
                 refused = "late"
-            elif place[0] >= len(segment.deadlines):
+            elif place[0] >= len(segment.deadlines) or place[0] in segment.skipped:
                 refused = "foreign"
         elif position <= self._last:
             refused = "late"
-        elif position[0] > self._last[0] + 1 or position[1] > max(self._last[1], 0) + SEGMENTS_AHEAD:
+        elif position[0] == self._last[0] and FIRST <= self._last[1] < position[1] - SEGMENTS_AHEAD:
             refused = "foreign"
         messages = self._early.get(position, {}).get(place, {})
         if refused is None and role in messages:
@@ -289,7 +311,7 @@ class Mailbox:
         """What a peer that wants a body gets."""
         return self._bodies.get((era, segment), {}).get(digest)
 
-    def body(self, role: Role, era: int, tag: Tag, answer: bytes, now: float) -> list[Pending]:
+    def body(self, role: Role, era: int, tag: Tag, answer: bytes) -> list[Pending]:
         """Take a peer's answer (digest, then the body or nothing); exchanges it may have ended."""
         segment = self.open_positions.get((era, tag.segment))
         digest, body = answer[:32], answer[32:]
@@ -299,10 +321,7 @@ class Mailbox:
             return []
         if len(body) > pull.limit or sha256(body).digest() != digest:
             self.counters["unserved"] += 1
-            if role in pull.others:
-                pull.others.remove(role)
-            elif role == pull.asked and not self._ask_next(pull, digest, now):
-                del segment.pulls[digest]
+            self._strike(segment, role, digest)
             return []
         del segment.pulls[digest]
         self._bodies[era, tag.segment][digest] = body
@@ -312,42 +331,59 @@ class Mailbox:
         pull = segment.pulls.get(digest)
         if pull is None:
             tag = pending.request.tag
-            segment.pulls[digest] = _Pull(pending.request.body_limit, tag, role, now)
+            segment.pulls[digest] = _Pull(pending.request.body_limit, tag, now, [role])
             self.effects.pull(role, tag, digest)
             return
-        if role != pull.asked and role not in pull.others:
+        pull.limit = max(pull.limit, pending.request.body_limit)
+        if role not in pull.asked and role not in pull.others:
             pull.others.append(role)
-        if now - pull.since >= self.patience:
-            self._pass_on(pull, digest, now)
-        self.effects.hurry_at(pull.since + self.patience)
+        if now >= pull.since + self.patience:
+            self._ask_others(pull, digest)
+        else:
+            self.effects.hurry_at(pull.since + self.patience)
 
-    def _ask_next(self, pull: _Pull, digest: bytes, now: float) -> bool:
-        if not pull.others:
-            return False
-        pull.asked, pull.since = pull.others.pop(0), now
-        self.effects.pull(pull.asked, pull.tag, digest)
-        return True
+    def _ask_others(self, pull: _Pull, digest: bytes) -> None:
+        roles, pull.others = pull.others, []
+        pull.asked += roles
+        for role in roles:
+            self.effects.pull(role, pull.tag, digest)
 
-    def _pass_on(self, pull: _Pull, digest: bytes, now: float) -> None:
-        """Ask the next one; the one that takes long stays in line, for it may be honest and slow."""
-        pull.others.append(pull.asked)
-        self._ask_next(pull, digest, now)
+    def _strike(self, segment: _Segment, role: Role, digest: bytes) -> None:
+        """A party has answered without the body: the next one is asked, or the silent once more; it itself never."""
+        pull = segment.pulls[digest]
+        if role in pull.others:
+            pull.others.remove(role)
+        if role not in pull.asked:
+            return
+        pull.asked.remove(role)
+        if pull.others:
+            pull.asked.append(pull.others.pop(0))
+            self.effects.pull(pull.asked[-1], pull.tag, digest)
+        elif pull.asked:
+            for silent in pull.asked:
+                self.effects.pull(silent, pull.tag, digest)
+        else:
+            del segment.pulls[digest]
 
     def hurry(self, now: float) -> None:
-        """Ask the next one for every body that was asked over ``patience`` ago; come again while any waits."""
-        waiting = []
+        """Ask all others that name a body which was first asked for over ``patience`` ago.
+
+        All at once: t liars that serve nothing must not make an honest party miss the slot, one after another.
+        """
+        younger = []
         for segment in self.open_positions.values():
             for digest, pull in segment.pulls.items():
-                if now - pull.since >= self.patience and pull.others:
-                    self._pass_on(pull, digest, now)
-                if pull.others:
-                    waiting.append(pull.since + self.patience)
-        if waiting:
-            self.effects.hurry_at(min(waiting))
+                due = pull.since + self.patience
+                if now >= due:
+                    self._ask_others(pull, digest)
+                elif pull.others:
+                    younger.append(due)
+        if younger:
+            self.effects.hurry_at(min(younger))
 
     @property
     def patience(self) -> float:
-        """Seconds before the next one that names a body is asked for it."""
+        """Seconds after which all others that name a body are asked for it."""
         return self.grace / 4
 
     def _complete(self, pending: Pending, digest: bytes) -> bool:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import TypeVar
 
-from dkg_node.errors import UsageError
+from dkg_node.errors import DkgError, Superseded, UsageError
 from dkg_node.protocols.session import Exchange, Role, Tag
 from dkg_node.transport.attest import AttestPort, Handshakes
 from dkg_node.transport.channel import Channel, Message
@@ -15,11 +16,12 @@ from dkg_node.transport.flow import Flow, Meter, Traffic
 from dkg_node.transport.frames import NO_SLOT, Address, Boot, Kind
 from dkg_node.transport.gate import Gates
 from dkg_node.transport.hub import Hub, Peer
+from dkg_node.transport.inbox import Inbox
 from dkg_node.transport.mailbox import Mailbox, Pending, cost
 from dkg_node.transport.settings import Clock, Letter, Limits, LoopClock, NetworkThread, PeerSettings, PeerStatus, Timer
 from dkg_node.transport.streams import Line
 from dkg_node.transport.tls import Pin, TlsIdentity
-from dkg_node.transport.window import in_window
+from dkg_node.transport.window import Window
 
 __all__ = [
     "Boot", "Clock", "Letter", "Limits", "NetworkThread", "Peer", "PeerNetwork", "PeerSettings", "PeerStatus",
@@ -30,7 +32,7 @@ T = TypeVar("T")
 ERA_LIMIT = SEGMENT_LIMIT = PART_LIMIT = 1 << 32
 
 MOST_WANTS = 1 << 13
-"""Bodies a peer may ask for in one segment (a batch has 512 chunks): each answer costs memory until acknowledged."""
+"""Bodies a peer may ask for in one segment: each answer costs memory until acknowledged."""
 
 
 class PeerNetwork:
@@ -69,6 +71,7 @@ class PeerNetwork:
         )
         self._gates = Gates(self._flow, self._clock, settings.limits.backlog, settings.min_rate, self._mailbox.grace)
         self._futures: dict[Pending, asyncio.Future[None]] = {}
+        self._window = Window(self._clock)
         self._looking: set[Pending] = set()
         self._hurry: Timer | None = None
         self._served: Counter[tuple[Role, tuple[int, int]]] = Counter()
@@ -76,11 +79,11 @@ class PeerNetwork:
         self._status = {
             role: PeerStatus(connected=False, reason=f"party {role} was not reached yet") for role in self._others
         }
-        self._letters: deque[Letter] = deque()
-        self._letter_bytes: Counter[Role] = Counter()
-        self._letter_came = asyncio.Event()
+        self._letters = Inbox(settings.limits.inbox)
         self._status_changed = asyncio.Event()
         self._paused: set[Role] = set()
+        self._refused_by: set[Role] = set()
+        self._refused = asyncio.Event()
         self._hub: Hub | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -131,8 +134,14 @@ class PeerNetwork:
             self._thread.close()
             self._thread = None
 
+    async def ended(self) -> DkgError:
+        """Why this boot must end, once t+1 peers, so an honest one, hold a newer start of the party (03)."""
+        await self._refused.wait()
+        msg = f"parties {sorted(self._refused_by)} hold a newer start of this party: stop all but one copy of it"
+        return Superseded(f"{msg}, or set this machine's clock right if there is no other")
+
     def update_peers(self, peers: Mapping[Role, Peer]) -> None:
-        """Take new addresses and certificates; a stream whose certificate is pinned no more is cut.
+        """Take new addresses and certificates; a stream under a replaced certificate ends when its successor is up.
 
         AttestationError, with nothing changed, for a certificate that can't be pinned.
         """
@@ -188,6 +197,8 @@ class PeerNetwork:
         """See session.Link. Waits, too, for room towards the peers it sends to, while they keep up."""
         era = self._era
         pending = self._mailbox.begin(request, era, self.now())
+        if request.tag.part:
+            self._window.entered(pending.deadline)
         timers = self._watch(pending)
         try:
             await self._send_all(pending, era)
@@ -211,7 +222,7 @@ class PeerNetwork:
             return []
         self._let_read(pending.unheard)
         times = [pending.deadline] if pending.request.enough is None else [pending.grace_ends, pending.deadline]
-        return [self._clock.call_at(when, lambda: self._look(pending)) for when in times]
+        return [self._clock.call_at(when, partial(self._look, pending, when)) for when in times]
 
     def _look_soon(self, pending: Pending) -> None:
         """Look when all that has arrived was taken: a busy loop must not make those late who were in time."""
@@ -221,9 +232,10 @@ class PeerNetwork:
             self._looking.add(pending)
             asyncio.get_running_loop().call_soon(self._look, pending)
 
-    def _look(self, pending: Pending) -> None:
+    def _look(self, pending: Pending, when: float = 0.0) -> None:
+        """``when``: the moment a timer was set to; asyncio may call a clock tick before it."""
         self._looking.discard(pending)
-        if self._mailbox.settle(pending, self.now()):
+        if self._mailbox.settle(pending, max(self.now(), when)):
             self._finish(pending)
 
     def _finish(self, pending: Pending) -> None:
@@ -267,8 +279,8 @@ class PeerNetwork:
             self._on_hub("send", taken)
 
     async def parallel(self, bodies: Sequence[Callable[[], Awaitable[T]]], window: int) -> list[T]:
-        """Run the coroutines, at most ``window`` at a time, started in order; results in order."""
-        return await in_window(bodies, window)
+        """See session.Link, and ``window``: children that wait for a silent party hold up no others."""
+        return await self._window.run(bodies, window)
 
     def offer(self, digest: bytes, body: bytes) -> None:
         """Hold a body and serve it by digest until the segment ends."""
@@ -277,6 +289,10 @@ class PeerNetwork:
     def held(self, digest: bytes) -> bytes | None:
         """A body offered or pulled in this segment."""
         return self._mailbox.held(digest)
+
+    def skip(self, segment: int, slots: Collection[int]) -> None:
+        """See session.Link."""
+        self._mailbox.skip((self._era, segment), slots)
 
     # --- letters
 
@@ -288,22 +304,11 @@ class PeerNetwork:
             self._send([(role, Message(Address(Kind.POST, 0, 0, NO_SLOT, 0), payload))])
 
     async def inbox(self) -> Letter:
-        """The next letter; one reader at a time."""
-        while not self._letters:
-            self._letter_came.clear()
-            await self._letter_came.wait()
-        letter = self._letters.popleft()
-        self._letter_bytes[letter.role] -= cost(letter.payload or b"")
-        return letter
+        """The next letter, of each peer that has some waiting in turn; one reader at a time."""
+        return await self._letters.get()
 
     def _file(self, letter: Letter) -> None:
-        size = cost(letter.payload or b"")
-        if self._letter_bytes[letter.role] + size > self._settings.limits.inbox:
-            self._counters["dropped letters"] += 1
-            return
-        self._letter_bytes[letter.role] += size
-        self._letters.append(letter)
-        self._letter_came.set()
+        self._counters["dropped letters"] += not self._letters.put(letter)
 
     # --- what is known
 
@@ -342,11 +347,11 @@ class PeerNetwork:
     def hurry_at(self, instant: float) -> None:
         """Have the mailbox ask others for what takes long."""
         if self._hurry is None:
-            self._hurry = self._clock.call_at(max(instant, self.now()), self._hurry_up)
+            self._hurry = self._clock.call_at(instant, partial(self._hurry_up, instant))
 
-    def _hurry_up(self) -> None:
+    def _hurry_up(self, when: float) -> None:
         self._hurry = None
-        self._mailbox.hurry(self.now())
+        self._mailbox.hurry(max(self.now(), when))
 
     def consumed(self, role: Role, size: int) -> None:
         """A peer's message needs no room any more."""
@@ -372,6 +377,15 @@ class PeerNetwork:
         """A peer began anew."""
         self._on_loop(self._file, Letter(role, None))
 
+    def superseded(self, role: Role) -> None:
+        """A peer holds a newer start of this party."""
+        self._on_loop(self._refuse, role)
+
+    def _refuse(self, role: Role) -> None:
+        self._refused_by.add(role)
+        if len(self._refused_by) > self._settings.group.t:
+            self._refused.set()
+
     def _tell(self, role: Role, connected: bool, reason: str) -> None:  # noqa: FBT001 - the hub's word
         self._on_loop(self._set_status, role, PeerStatus(connected, reason))
 
@@ -395,7 +409,7 @@ class PeerNetwork:
                 self._serve(role, address, body)
             elif address.kind is Kind.BODY:
                 tag = Tag(address.segment, address.slot, address.part)
-                for pending in self._mailbox.body(role, address.era, tag, body, self.now()):
+                for pending in self._mailbox.body(role, address.era, tag, body):
                     self._look_soon(pending)
 
     def _serve(self, role: Role, wanted: Address, digest: bytes) -> None:

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from dkg_node.transport.frames import Damaged, Kind, decode_greeting, encode_greeting
+from dkg_node.transport.frames import (
+    Damaged,
+    Greeting,
+    Kind,
+    decode_greeting,
+    decode_refusal,
+    encode_greeting,
+    encode_refusal,
+)
 from dkg_node.transport.mailbox import cost
 
 if TYPE_CHECKING:
@@ -15,11 +24,16 @@ if TYPE_CHECKING:
     from dkg_node.protocols.session import Role
     from dkg_node.transport.channel import Channel, Message, Received, Written
     from dkg_node.transport.flow import Flow, Meter
+    from dkg_node.transport.frames import Boot
 
 ACK_BYTES = 2 << 20
 """Payload after which a receiver says so even if it has nothing else to send."""
 ACK_DELAY = 0.05
 """Seconds after which it says so for less."""
+
+
+FAREWELL = 1.0
+"""Seconds a peer has to read why a stream ends."""
 
 
 class Pipe(Protocol):
@@ -53,6 +67,10 @@ class Upcalls(Protocol):
         """A newer boot of the peer has taken the place of one known before."""
         ...
 
+    def superseded(self, role: Role) -> None:
+        """The peer refuses this start of the party: it holds a newer one."""
+        ...
+
 
 class StreamEnd(Exception):
     """Why a stream has ended; ``damaged`` if by the peer's fault."""
@@ -61,6 +79,16 @@ class StreamEnd(Exception):
         """``reason`` is one line for log and status."""
         self.damaged = damaged
         super().__init__(reason)
+
+
+@dataclass(slots=True, eq=False)
+class _Running:
+    """A stream that carries frames."""
+
+    boot: Boot | None
+    """The peer's start at its other end."""
+    dismissed: bool = False
+    """Whether nothing is taken from it, nor given to it, any more."""
 
 
 @dataclass(slots=True)
@@ -78,6 +106,8 @@ class Line:
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
     useful: bool = False
     """Whether the running stream has brought a good frame."""
+    _running: _Running | None = None
+    """The newest stream."""
     _known: int = 0
     """The channel's backlog as told to ``flow``."""
 
@@ -96,28 +126,58 @@ class Line:
         """Read on after a pause."""
         self.go_on.set()
 
-    async def greet(self, pipe: Pipe, *, first: bool) -> None:
-        """Exchange greetings; the caller speaks first. StreamEnd if the peer's is refused."""
-        if first:
-            await pipe.write(encode_greeting(self.channel.greeting()))
+    def dismiss(self) -> None:
+        """Take nothing more from the running stream: another one greets. If a newer start does, this one is told so."""
+        if self._running is not None:
+            self._running.dismissed = True
+        self.wake.set()
+        self.go_on.set()
+
+    async def hear(self, pipe: Pipe) -> Greeting:
+        """The peer's greeting. StreamEnd if there is none, or it is an older start's, which is told so."""
         data = await pipe.read()
         if data is None:
             raise StreamEnd(f"party {self.role} ended the stream before its greeting")
+        self._heed(data)
         greeting = decode_greeting(data)
-        answer = greeting if isinstance(greeting, Damaged) else self.channel.greeted(greeting)
+        if isinstance(greeting, Damaged):
+            raise StreamEnd(f"party {self.role} is refused: {greeting.reason}", damaged=True)
+        if self.channel.older(greeting):
+            await pipe.write(encode_refusal(self.channel.refusal()))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(FAREWELL):
+                    await pipe.read()
+            msg = f"party {self.role} is refused: an older start of it, or a second copy: run each party once"
+            raise StreamEnd(msg, damaged=True)
+        return greeting
+
+    async def greet(self, pipe: Pipe, heard: Greeting | None) -> None:
+        """Exchange greetings; the caller speaks first, the listener has ``heard``. StreamEnd if one is refused."""
+        if heard is None:
+            await pipe.write(encode_greeting(self.channel.greeting()))
+        greeting = await self.hear(pipe) if heard is None else heard
+        answer = self.channel.greeted(greeting)
         if isinstance(answer, Damaged):
             raise StreamEnd(f"party {self.role} is refused: {answer.reason}", damaged=True)
-        if not first:
+        if heard is not None:
             await pipe.write(encode_greeting(self.channel.greeting()))
         self._settle()
         if answer:
             self.up.rebooted(self.role)
 
+    def _heed(self, data: bytes) -> None:
+        """StreamEnd if the peer says that it holds a newer start of this party."""
+        refusal = decode_refusal(data)
+        if refusal is not None and self.channel.superseded(refusal):
+            self.up.superseded(self.role)
+            raise StreamEnd(f"party {self.role} refuses this as an older start, or a second copy: run each party once")
+
     async def run(self, pipe: Pipe) -> None:
         """Carry frames both ways until StreamEnd, or what the pipe raises, tells why it is over."""
         self.useful = False
+        stream = self._running = _Running(self.channel.peer_boot)
         self.wake.set()
-        tasks = [asyncio.ensure_future(self._read(pipe)), asyncio.ensure_future(self._write(pipe))]
+        tasks = [asyncio.ensure_future(self._read(pipe, stream)), asyncio.ensure_future(self._write(pipe, stream))]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -127,15 +187,18 @@ class Line:
         for task in done:
             task.result()
 
-    async def _read(self, pipe: Pipe) -> None:
+    async def _read(self, pipe: Pipe, stream: _Running) -> None:
         while True:
-            if self.flow.waiting_in(self.role) > self.soft:
+            if self.flow.waiting_in(self.role) > self.soft and not stream.dismissed:
                 self.go_on.clear()
                 self.up.paused(self.role)
                 await self.go_on.wait()
             data = await pipe.read()
             if data is None:
                 raise StreamEnd(f"party {self.role} ended the stream")
+            self._heed(data)
+            if stream.dismissed:
+                continue
             self._take(self.channel.read(data), len(data))
 
     def _take(self, received: Received, size: int) -> None:
@@ -149,10 +212,12 @@ class Line:
         self.useful = self.useful or any(frame.address.kind is not Kind.ACK for frame in received.frames)
         self.wake.set()
 
-    async def _write(self, pipe: Pipe) -> None:
+    async def _write(self, pipe: Pipe, stream: _Running) -> None:
         clock = asyncio.get_running_loop().time
         since: float | None = None
         while True:
+            if stream.dismissed:
+                await self._part(pipe, stream)
             written = self.channel.write()
             if written is None and self.channel.owes:
                 since = clock() if since is None else since
@@ -168,6 +233,15 @@ class Line:
                     await self.wake.wait()
             except TimeoutError:
                 continue
+
+    async def _part(self, pipe: Pipe, stream: _Running) -> None:
+        """Tell an older start when a newer one has bound; a new certificate alone makes no newer start."""
+        while self.channel.peer_boot == stream.boot:
+            self.wake.clear()
+            await self.wake.wait()
+        await pipe.write(encode_refusal(self.channel.refusal()))
+        await asyncio.sleep(FAREWELL)  # the reader ends sooner if the peer does
+        raise StreamEnd(f"party {self.role} has a newer start: the stream of the older one was cut")
 
     async def _put(self, pipe: Pipe, written: Written) -> None:
         self.meter.sent(self.role, written.frames, len(written.data), written.again)

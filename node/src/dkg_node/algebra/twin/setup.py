@@ -12,6 +12,8 @@ from dkg_node.algebra.twin.shares import SECRET, Handle, Secret
 from dkg_node.algebra.twin.words import Buffer, check_party, split
 
 ABSENT = bytes(32)
+ENTRY = 2 + 1 + SECRET
+"""Bytes of one sealed contribution: set, contributor, rho."""
 
 
 @final
@@ -25,9 +27,19 @@ class Contributions(Handle):
         self.n, self.t, self.party = n, t, party
         self.held = {(mask, party): kdf(seed.value, enc("rho", mask, party)) for mask in sets_of(n, t, party)}
 
+    @staticmethod
+    def empty(n: int, t: int, party: int) -> Contributions:
+        """Nothing held, not even own values."""
+        contributions = Contributions(n, t, party, Secret(ABSENT))
+        contributions.held.clear()
+        return contributions
+
     def message_for(self, peer: int) -> bytes:
         """Own rho of every set that contains both, increasing mask."""
-        return b"".join(self.held[mask, self.party] for mask in self._common(peer))
+        common = self._common(peer)
+        if any((mask, self.party) not in self.held for mask in common):
+            raise ValueError("make contributions from a seed before you send any")
+        return b"".join(self.held[mask, self.party] for mask in common)
 
     def receive(self, peer: int, message: Buffer) -> bool:
         """Store the peer's rho; False (nothing stored) when the length is wrong."""
@@ -48,8 +60,11 @@ class Contributions(Handle):
 
     def fill(self, sid: bytes, mask: int, contributor: int, rho: Buffer, digest: bytes) -> bool:
         """Store rho if its place is one of this party's sets and it hashes to the certified digest."""
-        known = mask in sets_of(self.n, self.t, self.party) and contributor in members(mask)
-        if not known or len(rho) != SECRET or _digest(sid, Mask(mask), contributor, bytes(rho)) != digest:
+        if (
+            not self._has_place(mask, contributor)
+            or len(rho) != SECRET
+            or _digest(sid, Mask(mask), contributor, bytes(rho)) != digest
+        ):
             return False
         self.held[Mask(mask), contributor] = bytes(rho)
         return True
@@ -68,6 +83,28 @@ class Contributions(Handle):
                 raise ValueError(f"count a contribution to set {mask:#06x} first")
             keys.append(digest(*items))
         return Keys(self.n, self.t, self.party, keys)
+
+    def sealed(self, key: Secret, aad: bytes) -> bytes:
+        """Seal every value held, in order, behind its mask (2 bytes) and contributor (1 byte)."""
+        entries = [
+            mask.to_bytes(2, "little") + bytes([contributor]) + rho
+            for (mask, contributor), rho in sorted(self.held.items())
+        ]
+        return seal(key.value, _kind("contributions", self.n, self.t, self.party), aad, b"".join(entries))
+
+    @staticmethod
+    def unsealed(n: int, t: int, party: int, key: Secret, aad: bytes, blob: Buffer) -> Contributions:
+        """Open ``sealed``; ValueError when anything does not belong together."""
+        contributions = Contributions.empty(n, t, party)
+        for entry in split(unseal(key.value, _kind("contributions", n, t, party), aad, blob), ENTRY):
+            mask, contributor = Mask(int.from_bytes(entry[:2], "little")), entry[2]
+            if not contributions._has_place(mask, contributor):  # noqa: SLF001 - of its own class
+                raise ValueError("give contributions of own sets, in order")
+            contributions.held[mask, contributor] = entry[-SECRET:]
+        return contributions
+
+    def _has_place(self, mask: int, contributor: int) -> bool:
+        return mask in sets_of(self.n, self.t, self.party) and contributor in members(mask)
 
     def _common(self, peer: int) -> list[Mask]:
         """Sets with both; ValueError when the peer is no other party."""
@@ -118,19 +155,23 @@ class Keys(Handle):
         """KDF(k_A, label) for every A."""
         return Keys(self.n, self.t, self.party, [kdf(value, label) for value in self.values])
 
+    def reveal(self) -> bytes:
+        """All keys, in order of increasing mask."""
+        return b"".join(self.values)
+
     def sealed(self, key: Secret, aad: bytes) -> bytes:
         """Seal in frames, bound to n, t and the party."""
-        return seal(key.value, _kind(self.n, self.t, self.party), aad, b"".join(self.values))
+        return seal(key.value, _kind("keys", self.n, self.t, self.party), aad, b"".join(self.values))
 
     @staticmethod
     def unsealed(n: int, t: int, party: int, key: Secret, aad: bytes, blob: Buffer) -> Keys:
         """Open ``sealed``; ValueError when anything does not belong together."""
         sets_of(n, t, party)
-        return Keys.from_bytes(n, t, party, unseal(key.value, _kind(n, t, party), aad, blob))
+        return Keys.from_bytes(n, t, party, unseal(key.value, _kind("keys", n, t, party), aad, blob))
 
 
-def _kind(n: int, t: int, party: int) -> bytes:
-    return enc("keys", n, t, party)
+def _kind(what: str, n: int, t: int, party: int) -> bytes:
+    return enc(what, n, t, party)
 
 
 def _digest(sid: bytes, mask: Mask, contributor: int, rho: bytes) -> bytes:

@@ -1,0 +1,1 @@
+"""Seeded faults on real processes: what `make chaos` runs (07, "Emulated networks")."""
