@@ -162,10 +162,10 @@ class Link:
         try:
             await asyncio.gather(*tasks)
         finally:
+            there_writer.transport.abort()  # before anything that a second cancellation could cut short
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            there_writer.transport.abort()
 
 
 class Proxies:
