@@ -7,6 +7,7 @@ must know those of all peers, looks again at which one it was. Only the system's
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -25,6 +26,8 @@ LIFE = timedelta(days=14)
 """Longer than any attempt; pins that live an hour come with attestation."""
 SKEW = timedelta(hours=1)
 """How wrong a peer's clock may be."""
+QUIET = 0.05
+"""Seconds before new roots replace old ones: some thousand times what a handshake needs to get hold of its own."""
 _UNREADABLE = (
     ValueError,
     TypeError,
@@ -136,23 +139,50 @@ def client_credentials(own: TlsIdentity, pin: Pin) -> grpc.ChannelCredentials:
 def server_credentials(own: TlsIdentity, pins: Callable[[], Mapping[Role, Pin]]) -> grpc.ServerCredentials:
     """Credentials that ask, at each handshake, for the certificates pinned at that time.
 
-    The fetcher always gives a fresh configuration (without one gRPC would resume old sessions) and never raises (it
-    would keep the old roots). Without pins its only root is one's own certificate: nobody else has that key.
+    Without pins the only root is one's own certificate: nobody else has that key.
+    """
+    return grpc.dynamic_ssl_server_credentials(
+        _configuration(own, own.certificate.encode()),
+        PinnedRoots(own, pins),  # type: ignore[arg-type] # gRPC takes None for "unchanged"; its stubs do not know
+        require_client_authentication=True,
+    )
+
+
+class PinnedRoots:
+    """Called by gRPC before each handshake, one call at a time: the pinned certificates, or None if still the same.
+
+    A new configuration is dangerous: gRPC's core frees the old one while other threads may be about to begin a
+    handshake with it (grpc/grpc issue 36693, open), so that a few connections at once would end the process. Hence
+    one only when the pins changed, and only after QUIET, in which no handshake begins and those that have fetched
+    theirs get hold of it. It never raises: gRPC would keep the old roots.
     """
 
-    def configuration(roots: bytes) -> grpc.ServerCertificateConfiguration:
-        pair = (own.key, own.certificate.encode())
-        return grpc.ssl_server_certificate_configuration([pair], root_certificates=roots)
+    def __init__(self, own: TlsIdentity, pins: Callable[[], Mapping[Role, Pin]]) -> None:
+        """Begin where nobody is let in."""
+        self._own, self._pins = own, pins
+        self._given = own.certificate.encode()
 
-    def fetch() -> grpc.ServerCertificateConfiguration:
-        nobody = own.certificate.encode()
+    def __call__(self) -> grpc.ServerCertificateConfiguration | None:
+        """Say whom to let in from now on; None: nothing changed."""
+        wanted = self._read()
+        if wanted == self._given:
+            return None
+        time.sleep(QUIET)
+        self._given = wanted
+        return _configuration(self._own, wanted)
+
+    def _read(self) -> bytes:
+        nobody = self._own.certificate.encode()
         try:
-            return configuration(b"".join(pin.pem for pin in pins().values()) or nobody)
+            return b"".join(pin.pem for _, pin in sorted(self._pins().items())) or nobody
         except Exception:  # noqa: BLE001 - whatever it is, gRPC must get an answer that lets nobody in
             _LOG.exception("can't read the pinned certificates: nobody is let in")
-            return configuration(nobody)
+            return nobody
 
-    return grpc.dynamic_ssl_server_credentials(fetch(), fetch, require_client_authentication=True)
+
+def _configuration(own: TlsIdentity, roots: bytes) -> grpc.ServerCertificateConfiguration:
+    pair = (own.key, own.certificate.encode())
+    return grpc.ssl_server_certificate_configuration([pair], root_certificates=roots)
 
 
 def admit(context: Mapping[str, object], pins: Mapping[Role, Pin]) -> Role | str:
