@@ -7,22 +7,25 @@ certificate a position, no word spoken twice, nobody honest named, and online on
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from hashlib import sha256
 
 import pytest
 
+from dkg_node.algebra.encoding import enc
 from dkg_node.ceremony.book import Statement
 from dkg_node.ceremony.chain import GO_PURPOSE, Position, go_bytes
 from dkg_node.ceremony.letters import Say, encode
-from dkg_node.protocols.session import Group
+from dkg_node.protocols.broadcast import HEAD, SIGNATURE
+from dkg_node.protocols.session import Exchange, Group, Role
 from dkg_node.testing.control_faults import Aim
 from dkg_node.testing.control_mutants import first_failure
 from dkg_node.testing.control_party import Crash
 from dkg_node.testing.control_runs import FAMILIES, draw_plan
 from dkg_node.testing.control_world import Plan, World
-from dkg_node.testing.simnet import Weather
-from dkg_node.testing.toy_segments import Shape
+from dkg_node.testing.simnet import Faults, SimNetwork, Weather
+from dkg_node.testing.toy_segments import LIE, WORD, Shape
 
 SMALL = Group(4, 1)
 LARGE = Group(7, 2)
@@ -127,16 +130,30 @@ def test_a_party_with_an_empty_disk_ends_with_the_others() -> None:
     run(Plan(SMALL, 9, crashes=[Crash(9.0, 3, 5.0, wiped=True)]))
 
 
-def test_a_provable_lie_makes_its_sender_corrupt_for_good_and_nobody_else() -> None:
-    for seed in range(400):
-        plan = draw_plan(SMALL, seed)
-        if plan.behaviour in {"select", "late", "hide"} and plan.faulty:
-            world = run(plan)
-            named = {role for chain in world.ends.values() for c in chain for role in c.core.state.corrupt}
-            assert named <= plan.faulty
-            if named:
-                return
-    pytest.fail("no seed has a provable lie")
+class Liar(Faults):
+    """In the first Broadcast of a segment a faulty party signs a provable lie, the same to all."""
+
+    def __init__(self, world: World, liar: Role, segment: int) -> None:
+        self._world, self._liar, self._segment = world, liar, segment
+
+    def twist(self, network: SimNetwork, request: Exchange) -> list[Mapping[Role, bytes]]:
+        if network.me != self._liar or request.tag.segment != self._segment or request.slot != "b0.1":
+            return [request.outgoing]
+        body = next(iter(request.outgoing.values()))[SIGNATURE : SIGNATURE + HEAD] + LIE.ljust(WORD)
+        digest = sha256(body).digest()
+        network.offer(digest, body)
+        where = enc(bytes(32), network.era, request.tag.segment, request.tag.slot, network.me, digest)
+        return [dict.fromkeys(request.outgoing, self._world.signer(network.me, "broadcast", where) + body)]
+
+
+@pytest.mark.parametrize("segment", [1, 2])
+def test_a_provable_lie_makes_its_sender_corrupt_for_good_and_nobody_else(segment: int) -> None:
+    world = World(Plan(SMALL, 11, frozenset({3}), "honest"))
+    world.wires.faults = Liar(world, 3, segment)
+    assert world.run() == []
+    corrupt = [certificate.core.state.corrupt for certificate in world.ends[1]]
+    assert set(corrupt[:segment]) == {frozenset()}
+    assert set(corrupt[segment:]) == {frozenset({3})}
 
 
 def aimed(plan: Plan, segment: int, *, first: int = -1, last: int = -1) -> World:

@@ -68,6 +68,21 @@ def test_t_missing_shares_change_nothing_and_are_listed(n: int, t: int) -> None:
         assert outcome.results[role].missing == frozenset(range(1, t + 1))
 
 
+class Mute(Wrong):
+    """``count`` parties send empty messages, as who came back and must not speak yet."""
+
+    def send(self, move: Move) -> Outgoing:
+        return dict.fromkeys(move.honest, b"")
+
+
+@pytest.mark.parametrize(("n", "t"), SIZES)
+def test_an_empty_share_is_a_missing_one_and_makes_nobody_a_liar(n: int, t: int) -> None:
+    outcome = run_lockstep(Group(n, t), program, Mute(t, None))
+    for role in range(t + 1, n + 1):
+        assert outcome.results[role].liars == frozenset()
+        assert outcome.results[role].missing == frozenset(range(1, t + 1))
+
+
 @pytest.mark.parametrize(("n", "t"), SIZES)
 @pytest.mark.parametrize("data", [b"wrong", None])
 def test_more_than_t_wrong_or_missing_raise_and_never_open_another_value(n: int, t: int, data: bytes | None) -> None:

@@ -25,7 +25,7 @@ from dkg_node.testing.world import World, ask, until
 from dkg_node.transport.frames import Address, Boot, Frame, Greeting, Kind, encode_greeting, encode_header, wrap
 from dkg_node.transport.hub import _age
 from dkg_node.transport.network import NetworkThread, Peer
-from dkg_node.transport.tls import Pin, TlsIdentity, admit, client_credentials, server_credentials
+from dkg_node.transport.tls import Pin, PinnedRoots, TlsIdentity, admit, client_credentials
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 SID = bytes(range(32))
@@ -119,6 +119,7 @@ def test_a_bad_pin_is_one_line_when_a_network_is_made_or_updated(play: Play) -> 
 # --- the listener's second look, by gRPC's words about a connection
 
 OWN = TlsIdentity.fresh(2, NOW)
+TWO = TlsIdentity.fresh(3, NOW)
 GOOD: Mapping[str, list[bytes]] = {
     "transport_security_type": [b"ssl"],
     "ssl_tls_version": [b"TLSv1.3"],
@@ -288,14 +289,14 @@ def shake(context: ssl.SSLContext, port: int, session: ssl.SSLSession | None = N
     return line
 
 
-def talk(context: ssl.SSLContext, port: int) -> tuple[bytes, str | None]:
-    """Call the service by hand; all it says up to its status, and the TLS version."""
-    with shake(context, port) as line:
+def talk(context: ssl.SSLContext, port: int, session: ssl.SSLSession | None = None) -> bytes:
+    """Call the service by hand; all it says up to its status."""
+    with shake(context, port, session) as line:
         line.sendall(call_headers())
         said = b""
-        while b"spoken here" not in said and (more := line.recv(65536)):
+        while b" here" not in said and (more := line.recv(65536)):
             said += more
-        return said, line.version()
+        return said
 
 
 def test_tls_1_2_is_refused_even_with_the_pinned_certificate(play: Play, tmp_path: Path) -> None:
@@ -303,29 +304,29 @@ def test_tls_1_2_is_refused_even_with_the_pinned_certificate(play: Play, tmp_pat
         await world.start([1, 2])
         context = tls_client(world.tls[2], tmp_path, ssl.TLSVersion.TLSv1_2)
         try:
-            said, version = await asyncio.to_thread(talk, context, world.networks[1].port)
+            said = await asyncio.to_thread(talk, context, world.networks[1].port)
         except (ssl.SSLError, ConnectionError):
             return  # gRPC was told to offer no cipher of TLS 1.2
-        assert version == "TLSv1.2"
         assert b"only TLS 1.3 is spoken here" in said
 
     play(scene)
 
 
-@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_a_session_is_never_resumed(play: Play, tmp_path: Path, version: ssl.TLSVersion) -> None:
+def test_a_resumed_session_is_refused_and_a_new_pin_forgets_all_sessions(play: Play, tmp_path: Path) -> None:
     async def scene(world: World) -> None:
         await world.start([1])
         world.tls[2] = TlsIdentity.fresh(2, datetime.now(UTC))
         await world.introduce()
-        context, port = tls_client(world.tls[2], tmp_path, version), world.networks[1].port
-        first = await asyncio.to_thread(shake, context, port)
-        session = first.session
-        first.close()
+        context, port = tls_client(world.tls[2], tmp_path, ssl.TLSVersion.TLSv1_3), world.networks[1].port
+        with await asyncio.to_thread(shake, context, port) as first:
+            session = first.session
         assert session is not None
-        second = await asyncio.to_thread(shake, context, port, session)
-        assert not second.session_reused
-        second.close()
+        said = await asyncio.to_thread(talk, context, port, session)
+        assert b"sessions are not resumed here: connect anew" in said
+        world.tls[3] = TlsIdentity.fresh(3, datetime.now(UTC))
+        await world.introduce()
+        with await asyncio.to_thread(shake, context, port, session) as third:
+            assert not third.session_reused
 
     play(scene)
 
@@ -353,12 +354,19 @@ def test_without_a_pin_there_are_no_credentials() -> None:
 
 
 def test_the_fetcher_never_raises_and_then_lets_nobody_in(caplog: pytest.LogCaptureFixture) -> None:
-    def broken() -> list[Pin]:
-        raise OSError("disk")
+    readable = True
 
-    assert server_credentials(lambda: OWN, broken) is not None
+    def pins() -> list[Pin]:
+        if not readable:
+            raise OSError("disk")
+        return [Pin.of(3, TWO.certificate)]
+
+    roots = PinnedRoots(lambda: OWN, pins)
+    assert roots() is not None
+    assert roots() is None, "the same pins: nothing is replaced"
+    readable = False
+    assert roots() is not None, "the roots of before are replaced by none"
     assert "nobody is let in" in caplog.text
-    assert server_credentials(lambda: OWN, list) is not None
 
 
 # --- damage on an authenticated stream

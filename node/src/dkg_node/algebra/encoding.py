@@ -31,6 +31,11 @@ def enc(*items: Item) -> bytes:
     return b"".join(map(_item, items))
 
 
+def bytes_head(size: int) -> bytes:
+    """What stands before the content of an item of ``size`` bytes."""
+    return _head(TAG_BYTES, size)
+
+
 def digest(*items: Item) -> bytes:
     """H of the design: SHA-256 of the encoded items."""
     return sha256(enc(*items)).digest()
@@ -60,4 +65,8 @@ def _item(item: Item) -> bytes:
 
 
 def _tagged(tag: int, content: bytes) -> bytes:
-    return bytes([tag]) + len(content).to_bytes(4, "little") + content
+    return _head(tag, len(content)) + content
+
+
+def _head(tag: int, size: int) -> bytes:
+    return bytes([tag]) + size.to_bytes(4, "little")

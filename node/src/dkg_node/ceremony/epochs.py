@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from dkg_node.ceremony.statements import Asking, Kept
     from dkg_node.protocols.session import Group, Identity, Role
 
-BATCH, GAP = 0.005, 1.0
-"""Seconds: statements that come together are sealed together; in the long run one write a GAP for all peers, as
-each holds up the loop and a liar makes statements without end. The first n after a quiet time need not wait: honest
-parties state what they sealed about once a segment, all at nearly the same time. Behind liars they wait for one GAP."""
+BATCH, GAP, BURST = 0.005, 0.25, 16
+"""Seconds; statements. What comes together is sealed together. Each write holds up the loop, and a liar makes
+statements without end: so a peer's get BURST writes at once and then one a GAP. Honest parties make one a segment, and
+wait for nobody else's."""
 
 
 class Safe(Protocol):
@@ -79,8 +79,8 @@ class Epochs:
         self._peers = dict(safe.statements())
         self._unsealed: dict[Role, EpochStatement] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self._paid = float("-inf")
-        """Up to when the writes so far use up what one a GAP allows."""
+        self._paid: dict[Role, float] = {}
+        """Up to when a peer's writes so far use up what one a GAP allows."""
         self._own: EpochStatement | None = None
         self._acknowledged: set[Role] = set()
         self._told = False
@@ -201,17 +201,23 @@ class Epochs:
             self._seal_later()
 
     def _seal_later(self) -> None:
-        """All that is not sealed yet, in one write, as soon as one may be."""
+        """All that is not sealed yet and has its turn, in one write."""
+        loop = asyncio.get_running_loop()
+        due = max(loop.time() + BATCH, min(map(self._turn, self._unsealed)))
+        if self._timer is not None and self._timer.when() > due:
+            self._timer.cancel()
+            self._timer = None
         if self._timer is None:
-            loop = asyncio.get_running_loop()
-            free = self._paid - GAP * (self._home.group.n - 1)
-            self._timer = loop.call_at(max(loop.time() + BATCH, free), self._seal)
+            self._timer = loop.call_at(due, self._seal)
+
+    def _turn(self, role: Role) -> float:
+        """When a peer's statement may be written: at once if it made few of late."""
+        return self._paid.get(role, 0.0) - GAP * (BURST - 1)
 
     def _seal(self) -> None:
         """Make what came durable, then say so."""
-        now, self._timer = asyncio.get_running_loop().time(), None
-        fresh, self._unsealed = self._unsealed, {}
-        self._paid = max(self._paid, now) + GAP
+        now, self._timer = asyncio.get_running_loop().time() + BATCH, None
+        fresh = {role: statement for role, statement in self._unsealed.items() if self._turn(role) <= now}
         try:
             self._safe.keep_statements(self._peers | fresh)
         except SealingError as error:
@@ -219,7 +225,11 @@ class Epochs:
             return
         self._peers |= fresh
         for role, statement in fresh.items():
+            del self._unsealed[role]
+            self._paid[role] = max(self._paid.get(role, 0.0), now) + GAP
             self._send_kept(role, statement)
+        if self._unsealed:
+            self._seal_later()
 
     def _send_kept(self, role: Role, statement: EpochStatement) -> None:
         stamp = statement.stamp

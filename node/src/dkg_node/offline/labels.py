@@ -9,7 +9,7 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING, Protocol
 
-from dkg_node.algebra.encoding import Item, digest, enc
+from dkg_node.algebra.encoding import Item, bytes_head, digest, enc
 from dkg_node.protocols.state import mask_of
 
 if TYPE_CHECKING:
@@ -81,9 +81,8 @@ def hash_of_body(body: bytes) -> bytes:
 
 def opened_value(prefix: bytes, body: bytes) -> bytes | None:
     """V out of such a body; None if the body is another chunk's, try's or king's."""
-    head = len(prefix) + len(enc(b""))
-    v = body[head:]
-    return v if len(body) >= head and body == opened_body(prefix, v) else None
+    v = len(body) - len(prefix) - len(enc(b""))
+    return body[-v or len(body) :] if v >= 0 and body.startswith(prefix + bytes_head(v)) else None
 
 
 def list_digest(place: Place, batch: Batch, generation: int, opened: Sequence[tuple[int, bytes]]) -> bytes:

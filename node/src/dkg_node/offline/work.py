@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 WINDOW = 8
 """Chunks in flight: enough to keep the processor busy over a slow link; each holds its base values in memory."""
 
+NEAR = 1 << 28
+"""Bytes of the senders' signed y that a king keeps in memory in a round; what is more lies in the store."""
+
 
 @dataclass(frozen=True, slots=True)
 class Work:
@@ -73,7 +76,10 @@ class Desk:
 
     work: Work
     kept: dict[int, dict[Role, bytes]] = field(default_factory=dict)
-    """As a king: digests of the signed y of all senders, by chunk, in the store until the round's list is judged."""
+    """As a king: the signed y of all senders, by chunk, until the round's list is judged; what ``NEAR`` lets in."""
+    parked: dict[int, dict[Role, bytes]] = field(default_factory=dict)
+    """The digests of the others, in the store."""
+    _near: int = 0
     _drawn: dict[int, Drawn] = field(default_factory=dict)
 
     def hold(self, chunk: Chunk, drawn: Drawn) -> None:
@@ -93,16 +99,25 @@ class Desk:
 
     def keep(self, post: Post, messages: Mapping[Role, bytes]) -> None:
         """Keep the senders' signed messages of a chunk: masked, so they may lie outside secret memory."""
-        self.kept[post.chunk] = {sender: self.work.store.put(message) for sender, message in messages.items()}
+        size = sum(map(len, messages.values()))
+        if self._near + size <= NEAR:
+            self._near += size
+            self.kept[post.chunk] = dict(messages)
+        else:
+            self.parked[post.chunk] = {sender: self.work.store.put(message) for sender, message in messages.items()}
 
     def shown(self, chunk: int) -> dict[Role, bytes] | None:
         """The signed messages of a chunk again; None where one is lost."""
-        found = {sender: fetched(self.work.store, digest) for sender, digest in self.kept.get(chunk, {}).items()}
+        if chunk in self.kept:
+            return self.kept[chunk]
+        found = {sender: fetched(self.work.store, digest) for sender, digest in self.parked.get(chunk, {}).items()}
         whole = {sender: message for sender, message in found.items() if message is not None}
         return whole if whole and len(whole) == len(found) else None
 
     def clear(self) -> None:
         """The list is judged: the signed messages are needed no more."""
-        for digest in [digest for row in self.kept.values() for digest in row.values()]:
+        for digest in [digest for row in self.parked.values() for digest in row.values()]:
             self.work.store.drop(digest)
         self.kept.clear()
+        self.parked.clear()
+        self._near = 0

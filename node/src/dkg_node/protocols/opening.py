@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """Opened vector: 4 words of K/8 bytes an element; the parties whose share was wrong or did not come in time."""
+    """Opened vector: 4 words of K/8 bytes an element; the parties whose share was wrong or did not come in time.
+
+    An empty message is none: who came back and must not speak yet sends it, so that nobody waits.
+    """
 
     values: bytes
     liars: frozenset[Role]
@@ -60,10 +63,10 @@ async def robust_open(session: Session, slot: str, shares: Shares) -> Opening:
         enough=lambda partial: decoded(partial) is not None,
     )
     opened = decoded(got)
-    missing = frozenset(role for role, data in got.items() if data is None)
+    missing = frozenset(role for role, data in got.items() if not data)
     if opened is None:
         msg = f"opening {slot!r} can't be decoded: over {session.group.t} parties are silent or wrong; bring them back"
         raise QuorumLost(msg, missing)
     values, mask = opened
-    short = {role for role, data in got.items() if data is not None and len(data) != len(wire)}
+    short = {role for role, data in got.items() if data and len(data) != len(wire)}
     return Opening(values, frozenset(role for role in session.group.roles if mask >> (role - 1) & 1) | short, missing)

@@ -7,6 +7,7 @@ must know those of all peers, looks again at which one it was. Only the system's
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -27,6 +28,8 @@ LIFE = timedelta(days=14)
 """Longer than any attempt; how long a certificate is pinned is for who pins it (``attest``)."""
 SKEW = timedelta(hours=1)
 """How wrong a peer's clock may be."""
+QUIET = 0.05
+"""Seconds before new roots replace old ones: some thousand times what a handshake needs to get hold of its own."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -132,29 +135,55 @@ def client_credentials(own: TlsIdentity, pin: Pin) -> grpc.ChannelCredentials:
     return grpc.ssl_channel_credentials(pin.pem, own.key, own.certificate.encode())
 
 
-def server_credentials(
-    own: Callable[[], TlsIdentity], pins: Callable[[], Iterable[Pin]]
-) -> grpc.ServerCredentials:  # fmt: skip
+def server_credentials(own: Callable[[], TlsIdentity], pins: Callable[[], Iterable[Pin]]) -> grpc.ServerCredentials:
     """Credentials that ask, at each handshake, for what to show and which certificates are pinned at that time.
 
-    The fetcher always gives a fresh configuration (without one gRPC would resume old sessions) and never raises (it
-    would keep the old roots). Without pins its only root is one's own certificate: nobody else has that key.
+    Without pins the only root is one's own certificate: nobody else has that key.
+    """
+    shown = own()
+    return grpc.dynamic_ssl_server_credentials(
+        _configuration(shown, shown.certificate.encode()),
+        PinnedRoots(own, pins),  # type: ignore[arg-type] # gRPC takes None for "unchanged"; its stubs do not know
+        require_client_authentication=True,
+    )
+
+
+class PinnedRoots:
+    """Called by gRPC before each handshake, one call at a time: the pinned certificates, or None if still the same.
+
+    A new configuration is dangerous: gRPC's core frees the old one while other threads may be about to begin a
+    handshake with it (grpc/grpc issue 36693, open), so that a few connections at once would end the process. Hence
+    one only when the pins or the own certificate changed, and only after QUIET, in which no handshake begins and those
+    that have fetched theirs get hold of it. It never raises: gRPC would keep the old roots.
     """
 
-    def configuration(shown: TlsIdentity, roots: bytes) -> grpc.ServerCertificateConfiguration:
-        pair = (shown.key, shown.certificate.encode())
-        return grpc.ssl_server_certificate_configuration([pair], root_certificates=roots)
-
-    def fetch() -> grpc.ServerCertificateConfiguration:
+    def __init__(self, own: Callable[[], TlsIdentity], pins: Callable[[], Iterable[Pin]]) -> None:
+        """Begin where nobody is let in."""
+        self._own, self._pins = own, pins
         shown = own()
-        nobody = shown.certificate.encode()
+        self._given = (shown, shown.certificate.encode())
+
+    def __call__(self) -> grpc.ServerCertificateConfiguration | None:
+        """Say what to show and whom to let in from now on; None: nothing changed."""
+        shown = self._own()
+        wanted = (shown, self._read() or shown.certificate.encode())
+        if wanted == self._given:
+            return None
+        time.sleep(QUIET)
+        self._given = wanted
+        return _configuration(*wanted)
+
+    def _read(self) -> bytes:
         try:
-            return configuration(shown, b"".join({pin.pem for pin in pins()}) or nobody)
+            return b"".join(sorted({pin.pem for pin in self._pins()}))
         except Exception:  # noqa: BLE001 - whatever it is, gRPC must get an answer that lets nobody in
             _LOG.exception("can't read the pinned certificates: nobody is let in")
-            return configuration(shown, nobody)
+            return b""
 
-    return grpc.dynamic_ssl_server_credentials(fetch(), fetch, require_client_authentication=True)
+
+def _configuration(own: TlsIdentity, roots: bytes) -> grpc.ServerCertificateConfiguration:
+    pair = (own.key, own.certificate.encode())
+    return grpc.ssl_server_certificate_configuration([pair], root_certificates=roots)
 
 
 def admit(context: Mapping[str, object], pins: Iterable[Pin]) -> tuple[Pin, ...] | str:
