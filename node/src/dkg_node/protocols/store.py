@@ -62,6 +62,12 @@ class MemoryStore:
 
 
 def fetched(store: ObjectStore, digest: bytes) -> bytes | None:
-    """A body of the store if it is really the one of that digest: a store may lie outside the enclave."""
+    """A body of the store if it is really the one of that digest: a store may lie outside the enclave.
+
+    A damaged one is dropped, so that it is written again when it is had again.
+    """
     body = store.get(digest)
-    return body if body is not None and sha256(body).digest() == digest else None
+    if body is not None and sha256(body).digest() != digest:
+        store.drop(digest)
+        return None
+    return body

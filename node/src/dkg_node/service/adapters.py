@@ -63,13 +63,14 @@ class DirectoryStore:
     directory: Path
 
     def put(self, body: bytes) -> bytes:
-        """Keep a body; returns its SHA-256. One that is there already and whole is not written again.
+        """Keep a body; returns its SHA-256. One that is there already is not written again.
 
-        A loss of power can leave an empty or cut file under the right name, so the name alone says nothing.
+        A loss of power can leave an empty or cut file under the right name: its length tells. Other damage shows when
+        it is read, and ``fetched`` drops it then.
         """
         digest = sha256(body).digest()
         path = self.path(digest)
-        if self.get(digest) != body:
+        if self._size(path) != len(body):
             with NamedTemporaryFile(dir=self.directory, prefix=".new-", delete=False) as file:
                 file.write(body)
             Path(file.name).replace(path)
@@ -105,6 +106,12 @@ class DirectoryStore:
     def path(self, digest: bytes) -> Path:
         """Where a body lies."""
         return self.directory / digest.hex()
+
+    def _size(self, path: Path) -> int | None:
+        try:
+            return path.stat().st_size
+        except OSError:
+            return None
 
 
 @dataclass(slots=True)
