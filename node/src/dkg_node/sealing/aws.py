@@ -95,6 +95,9 @@ def call(what: str, function: Callable[..., Any], **request: Any) -> Any:  # noq
         raise SealingRefusal(REFUSALS.get(code, Reason.UNREACHABLE), f"{what}: {shown}") from None
     except (BotoCoreError, OSError, ValueError) as error:
         raise SealingRefusal(Reason.UNREACHABLE, f"{what}: {type(error).__name__}") from None
+    except (AttributeError, KeyError, IndexError, TypeError, RecursionError):
+        # what botocore's parsers raise for an answer that is not of the service's own shape
+        raise SealingRefusal(Reason.UNREACHABLE, f"{what}: an unreadable answer") from None
 
 
 REFUSALS: Final = {

@@ -179,12 +179,15 @@ class S3Blobs:
         found, page = [], {"Bucket": self.bucket, "Prefix": prefix, "ExpectedBucketOwner": self.owner}
         while True:
             answer = call("listing", self.api.list_object_versions, **page)
-            for kind in ("Versions", "DeleteMarkers"):
-                rows = [row for row in answer.get(kind, ()) if every or row["IsLatest"]]
-                found += [(row["Key"], row["VersionId"], kind == "Versions") for row in rows]
-            if not answer.get("IsTruncated"):
-                return found
-            page |= {"KeyMarker": answer["NextKeyMarker"], "VersionIdMarker": answer.get("NextVersionIdMarker", "")}
+            try:
+                for kind in ("Versions", "DeleteMarkers"):
+                    rows = [row for row in answer.get(kind, ()) if every or row["IsLatest"]]
+                    found += [(row["Key"], row["VersionId"], kind == "Versions") for row in rows]
+                if not answer.get("IsTruncated"):
+                    return found
+                page |= {"KeyMarker": answer["NextKeyMarker"], "VersionIdMarker": answer.get("NextVersionIdMarker", "")}
+            except KeyError as error:
+                raise SealingRefusal(Reason.STORE, f"listing: an answer without {error}") from None
 
 
 def _checked(name: str) -> str:

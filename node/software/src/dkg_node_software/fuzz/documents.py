@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from dkg_api.canonical import CanonicalError, canonical, parse
 from dkg_api.certificate import CertificateError, parse_certificate, verify_certificate
 from dkg_api.desired_state import DesiredStateError, parse_desired_state
-from dkg_api.enrolment import Enrolment, EnrolmentError, Keyring
+from dkg_api.enrolment import Enrolment, EnrolmentError, Keyring, decode_enrolment
 from dkg_api.errors import DocumentError
 from dkg_api.model import parse_model
 from dkg_api.status import read_status
@@ -95,9 +95,11 @@ def certificate(data: bytes) -> None:
         assert problems or found.content() == world.certificate().content()
 
 
-@target(lambda: [canonical(world.enrolments()[0].model_dump())], memory=MEMORY)
+@target(lambda: [canonical(world.enrolments()[0].model_dump()), world.enrolments()[1].encode()], memory=MEMORY)
 def enrolment(data: bytes) -> None:
-    """An enrolment: DocumentError, or one that counts or gives a reason."""
+    """An enrolment: DocumentError, or one that counts or gives a reason; in a handshake only in one spelling."""
+    peers = decode_enrolment(data)
+    assert peers is None or peers.encode() == data
     with suppress(DocumentError):
         found = parse_model(Enrolment, data, "enrolment")
         if found.problem(world.terms()) is None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dkg_node_software.fuzz import control, documents, epochs, faults, kernel, protocol, wire
+from dkg_node_software.fuzz import attested, control, documents, epochs, faults, kernel, protocol, sealing, wire
 from dkg_node_software.fuzz.registry import TARGETS, Target
 
-__all__ = ["TARGETS", "Target", "control", "documents", "epochs", "faults", "kernel", "protocol", "wire"]
+__all__ = [
+    "TARGETS", "Target", "attested", "control", "documents", "epochs", "faults", "kernel", "protocol", "sealing",
+    "wire",
+]  # fmt: skip
