@@ -22,6 +22,7 @@ from dkg_node.algebra import kernel, twin
 from dkg_node.algebra.encoding import enc
 from dkg_node.sharing.sets import Group, contains, mask_of, sets_of
 from dkg_node_software.bench_attest import AttestRow, attest_row
+from dkg_node_software.bench_channel import ChannelRow, channel_row
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +33,7 @@ GROUPS = 256
 SIZES = ((4, 1), (7, 2), (10, 3), (13, 4))
 WORDS = (64, 128)
 POLY = 2048
+CHANNEL_MEBIBYTES = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ class Figures:
     products: list[UnitRow] = field(default_factory=list)
     online: list[UnitRow] = field(default_factory=list)
     attest: list[AttestRow] = field(default_factory=list)
+    channel: list[ChannelRow] = field(default_factory=list)
     wire: dict[str, Any] = field(default_factory=dict)
     ceremony_test: dict[str, Any] = field(default_factory=dict)
 
@@ -87,6 +90,8 @@ def bench(out: Path, run_ceremony: Callable[[Path], Path]) -> Figures:
             _print([figures.products[-1], *figures.online[-2:]])
         figures.attest.append(attest_row(Group(13, 4)))
         _print(figures.attest)
+    figures.channel.append(channel_row(CHANNEL_MEBIBYTES))
+    _print(figures.channel)
     with tempfile.TemporaryDirectory(prefix="dkg-bench-") as directory:
         report = json.loads(run_ceremony(Path(directory) / "out").read_text())
     figures.wire, figures.ceremony_test = wire_of(report), ceremony_of(report)

@@ -45,7 +45,9 @@ class AttestRow:
 def attest_row(group: Group) -> AttestRow:
     """Every pair shakes hands once. DkgError if one refuses."""
     agreement = agree("test", group, [RELEASE], Pace(), None)
-    speakers = {party: _speaker(agreement.terms, party, agreement.keys[party]) for party in group.roles}
+    speakers = {
+        party: speaker(agreement.terms, party, agreement.keys[party], ChannelKey.fresh()) for party in group.roles
+    }
     shown = {party: TlsIdentity.fresh(party, datetime.now(UTC)).der for party in group.roles}
     pairs = [(high, low) for high in group.roles for low in group.roles if high > low]
     began, cpu, sent = time.perf_counter(), time.process_time(), 0
@@ -71,7 +73,8 @@ def _shake(dialer: Dialer, listener: Listener) -> int:
     return sum(map(len, (first, second, third, fourth)))
 
 
-def _speaker(terms: Terms, party: int, organization: Ed25519PrivateKey) -> Speaker:
+def speaker(terms: Terms, party: int, organization: Ed25519PrivateKey, key: ChannelKey) -> Speaker:
+    """A party in its first boot, with a module of its own."""
     identity, attester = Ed25519PrivateKey.generate(), software_attester(RELEASE)
 
     def said(purpose: str, attempt: int, channel_key: bytes | None) -> UserData:
@@ -82,7 +85,7 @@ def _speaker(terms: Terms, party: int, organization: Ed25519PrivateKey) -> Speak
 
     document = attester.attest(said("enrol", LONG_LIVED, None).encode(), None, None)
     return Speaker(
-        statement=said("channel", ATTEMPT, ChannelKey.fresh().public),
+        statement=said("channel", ATTEMPT, key.public),
         enrolment=enrol(terms.digest, party, public_bytes(identity), organization, document),
         attester=attester,
         sign=lambda purpose, message: sign(identity, purpose, message),

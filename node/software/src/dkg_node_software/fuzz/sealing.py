@@ -11,7 +11,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from botocore.awsrequest import AWSResponse
 from pydantic import ValidationError
 
 from dkg_api.canonical import CanonicalError, canonical, parse
@@ -42,7 +41,7 @@ from dkg_node_software.fuzz.world import GROUP, ME, Pieces, cut
 from dkg_node_software.root import SOFTWARE_ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from dkg_api.successor import SuccessorTerms
 
@@ -64,12 +63,23 @@ class _Body:
     def __init__(self, data: bytes) -> None:
         self._data = data
 
-    def stream(self, *_: object, **__: object) -> Any:  # noqa: ANN401 - urllib3's
-        yield self._data
-
     def read(self, *_: object, **__: object) -> bytes:
         data, self._data = self._data, b""
         return data
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """Of a service, as botocore's parsers ask for it."""
+
+    url: str
+    status_code: int
+    content: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def raw(self) -> _Body:
+        return _Body(self.content)
 
 
 @dataclass(slots=True)
@@ -78,13 +88,13 @@ class _Service:
 
     pieces: Pieces = field(default_factory=lambda: Pieces(b""))
 
-    def __call__(self, request: Any, **_: object) -> AWSResponse:  # noqa: ANN401 - botocore has no types
+    def __call__(self, request: Any, **_: object) -> _Answer:  # noqa: ANN401 - botocore has no types
         """A piece is one answer; its first byte says whether it is one of success."""
         piece = self.pieces.next()
         if piece is None:
             raise OSError("the service is silent")
         status = 400 if piece[:1] == b"!" else 200
-        return AWSResponse(request.url, status, {"x-amzn-requestid": "r"}, _Body(piece[1:]))
+        return _Answer(request.url, status, piece[1:])
 
 
 @cache
