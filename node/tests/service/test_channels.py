@@ -24,7 +24,7 @@ from dkg_node.transport.attest import METHOD, SERVICE, Limit, Reply
 from dkg_node.transport.bind import BIND_BYTES, MAGIC
 from dkg_node.transport.frames import Boot, Greeting, encode_greeting
 from dkg_node.transport.network import NetworkThread, Peer, PeerNetwork, PeerSettings, TlsIdentity
-from dkg_node.transport.settings import Lifetimes
+from dkg_node.transport.settings import Letter, Lifetimes
 from dkg_node.transport.tls import Pin, client_credentials
 
 TERMS = terms_of()
@@ -233,6 +233,67 @@ def test_evidence_and_certificates_renew_without_losing_a_message(play: Play) ->
         assert len({pin.der for pin in (first, *world.pins(1, 2))}) > 1, "new certificates, too"
 
     play(scene, lifetimes=Lifetimes(pin=0.4, renew=0.2))
+
+
+async def round_of_all(world: AttestedWorld, segment: int, part: int) -> None:
+    """Everybody to everybody, a message of several frames and a letter; nothing may be missing or another's."""
+    roles = sorted(world.networks)
+
+    def said(role: int) -> bytes:
+        return bytes([role, segment % 256, part % 256]) * 70_000
+
+    async def one(me: int) -> None:
+        network, others = world.networks[me], [role for role in roles if role != me]
+        for role in others:
+            network.post(role, said(me)[:3])
+        heard = await network.exchange(ask(dict.fromkeys(others, said(me)), others, part=part, segment=segment))
+        assert heard == {role: said(role) for role in others}
+        letters = sorted([(letter.role, letter.payload) for letter in [await network.inbox() for _ in others]])
+        assert letters == [(role, said(role)[:3]) for role in others]
+
+    await asyncio.gather(*(one(role) for role in roles))
+
+
+def test_a_long_exchange_of_four_renews_all_evidence_and_outlives_parties_that_are_killed(play: Play) -> None:
+    """Lives of a second, in each of three spans all pins end and are made anew; a party starts again between two spans.
+
+    Nothing is lost and nothing comes twice, and who starts again attests again: nobody keeps a pin of its older boot.
+    """
+
+    async def scene(world: AttestedWorld) -> None:
+        await world.start()
+        await world.connected()
+        for segment, killed in enumerate((2, 4, None)):
+            world.open_all(segment)
+            await spans(world, segment)
+            if killed is not None:
+                await world.delivered()
+                await world.networks.pop(killed).stop(linger=0)
+                await world.boot(killed)
+                await world.connected()
+                for other in set(world.networks) - {killed}:
+                    assert await world.networks[other].inbox() == Letter(killed, None), (
+                        "its peers know that it began anew"
+                    )
+                    boots = {pin.attested.boot.number for pin in world.pins(other, killed) if pin.attested}
+                    assert boots == {2}
+
+    play(scene, lifetimes=Lifetimes(pin=1.0, renew=0.5))
+
+
+async def spans(world: AttestedWorld, segment: int) -> None:
+    """Rounds until no party is held to by a pin, nor shows a certificate, of the beginning; three of them at least."""
+    pairs = [(one, two) for one in world.networks for two in world.networks if one != two]
+    first = {pair: set(world.pins(*pair)) for pair in pairs}
+    shown = {role: world.channels[role].shown() for role in world.networks}
+    part = 0
+    while (
+        part < 3
+        or any(first[pair] & set(world.pins(*pair)) for pair in pairs)
+        or any(shown[role] == world.channels[role].shown() for role in world.networks)
+    ):
+        part += 1
+        await round_of_all(world, segment, part)
 
 
 def test_two_pins_overlap_while_a_new_one_is_made(play: Play) -> None:
