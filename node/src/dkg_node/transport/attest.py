@@ -22,6 +22,7 @@ import grpc.aio
 from dkg_node.errors import DkgError, UsageError
 from dkg_node.protocols.session import Role
 from dkg_node.transport.hub import Hub, Peer
+from dkg_node.transport.pause import Pauses
 from dkg_node.transport.settings import Lifetimes
 from dkg_node.transport.tls import Pin, TlsIdentity
 
@@ -34,7 +35,11 @@ AT_ONCE: Final = 32
 """Handshakes that are answered at one time; further ones are turned away."""
 FIRST_PAUSE: Final = 0.05
 LONGEST_PAUSE: Final = 5.0
-"""Seconds between two tries: doubled from the first to the longest."""
+"""Seconds between two tries: doubled from the first to the longest while they fail."""
+MOST_PINS: Final = 16
+"""Of one peer: two overlap, more come of doubts only."""
+SETTLED: Final = 4 * LONGEST_PAUSE
+"""Seconds without doubt after which a doubted pin is a new matter."""
 _LOG = logging.getLogger(__name__)
 _OPTIONS: Final[list[tuple[str, Any]]] = [
     ("grpc.max_receive_message_length", MAX_MESSAGE),
@@ -146,7 +151,7 @@ class PinBook:
         """Hold a new pin; those of an older boot of the same party end with that."""
         older = self._held.get(pin.role, ())
         kept = tuple(entry for entry in older if _boot(entry[1]) == _boot(pin))
-        self._held[pin.role] = ((now, pin), *kept)
+        self._held[pin.role] = ((now, pin), *kept[: MOST_PINS - 1])
 
     def expire(self, now: float) -> None:
         """Drop what has reached its end."""
@@ -266,21 +271,26 @@ class AttestPort:
     # --- calling
 
     async def _keep(self, role: Role) -> None:
-        """Have a pin of that peer that is young enough, for ever."""
-        loop, pause, wake = asyncio.get_running_loop(), FIRST_PAUSE, self._wake[role]
+        """Have a pin of that peer that is young enough, for ever.
+
+        A handshake out of doubt counts as a failure even when it ends well: the peer's other port may refuse for ever,
+        and the next call would only doubt the next pin.
+        """
+        loop, wake = asyncio.get_running_loop(), self._wake[role]
+        pauses, last = Pauses(FIRST_PAUSE, LONGEST_PAUSE), loop.time()
         while True:
             wake.clear()
             due = self._book.renewal(role)
             peer = self._peers.get(role)
             if peer is not None and (due is None or role in self._doubted or loop.time() >= due):
+                if loop.time() >= last + SETTLED:
+                    pauses.succeeded()
+                doubted, last = role in self._doubted, loop.time()
                 self._doubted.discard(role)
-                if await self._try(role, peer):
-                    pause = FIRST_PAUSE
-                    continue
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(pause):
-                        await asyncio.Event().wait()
-                pause = min(2 * pause, LONGEST_PAUSE)
+                if not await self._try(role, peer) or doubted:
+                    await asyncio.sleep(pauses.failed())
+                else:
+                    pauses.succeeded()
                 continue
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout_at(due):

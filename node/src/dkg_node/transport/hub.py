@@ -18,6 +18,7 @@ from dkg_node.protocols.session import Role
 from dkg_node.transport.bind import bind_dialled, bind_served
 from dkg_node.transport.channel import Message
 from dkg_node.transport.frames import MAX_CONTENT, Boot, Greeting
+from dkg_node.transport.pause import Pauses
 from dkg_node.transport.streams import FAREWELL, Line, StreamEnd
 from dkg_node.transport.tls import Pin, TlsIdentity, admit, client_credentials, server_credentials
 
@@ -210,7 +211,7 @@ class Hub:
 
     async def _dial(self, role: Role) -> None:
         """Call a peer again and again."""
-        pause = FIRST_PAUSE
+        pauses = Pauses(FIRST_PAUSE, LONGEST_PAUSE)
         while True:
             self._changed[role].clear()
             peer, pin = self._peers.get(role), self._newest(role)
@@ -225,9 +226,10 @@ class Hub:
                 await self._attend(role, pin, call)
                 if call.done() and role not in self._greeted:
                     self.doubt(role)
-            pause = FIRST_PAUSE if line.useful else min(2 * pause, LONGEST_PAUSE)
+            if line.useful:
+                pauses.succeeded()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(pause if pin is not None else None):
+                async with asyncio.timeout(pauses.failed() if pin is not None else None):
                     await self._changed[role].wait()
 
     async def _attend(self, role: Role, pin: Pin, call: asyncio.Task[None]) -> None:
