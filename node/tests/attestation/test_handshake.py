@@ -21,8 +21,8 @@ from dkg_api.cbor import encoded, plain_value
 from dkg_api.signatures import sign
 from dkg_api.user_data import UserData
 from dkg_node.attestation import handshake
-from dkg_node.attestation.handshake import Dialer, Listener, Speaker, Step
-from dkg_node.attestation.messages import MAX_MESSAGE, Hello
+from dkg_node.attestation.handshake import Dialer, Listener, Speaker, Step, outlived_digest
+from dkg_node.attestation.messages import MAX_MESSAGE, Hello, Newer
 from dkg_node.attestation.obstacles import CODES, ChannelRefused, Obstacle
 from dkg_node.errors import AttestationError
 from dkg_node.testing.enclaves import Enclave, Meeting, certificate_of, meet, organization_key, terms_of
@@ -300,16 +300,71 @@ def test_a_hello_with_the_listeners_own_nonce_is_refused_at_once(a: Speaker, b: 
     assert code(Listener(b, CERTIFICATES[1], b"n" * 32).hello(hello)) == "reflected"
 
 
-def test_an_older_boot_is_refused_on_both_sides(a: Speaker, b: Speaker) -> None:
+NEWER = (7, b"n" * 16)
+"""A boot."""
+
+
+def test_an_older_boot_is_refused_on_both_sides_and_knows_from_whom(a: Speaker, b: Speaker) -> None:
     asked = []
 
-    def older(statement: UserData) -> bool:
+    def older(statement: UserData) -> tuple[int, bytes]:
         asked.append(statement.party)
-        return False
+        return NEWER
 
-    assert [code(step) for step in meet(replace(a, newest=older), b).run()] == ["boot", "boot"]
-    assert [code(step) for step in meet(a, replace(b, newest=older)).run()] == ["boot", "boot"]
+    dialer, listener = meet(replace(a, newer=older), b).run()
+    assert [code(step) for step in (dialer, listener)] == ["boot", "boot"]
+    assert (dialer.outlived, listener.outlived) == (None, 3)
+    dialer, listener = meet(a, replace(b, newer=older)).run()
+    assert [code(step) for step in (dialer, listener)] == ["boot", "boot"]
+    assert (dialer.outlived, listener.outlived) == (1, None)
     assert asked == [1, 3]
+
+
+def notices(a: Speaker, b: Speaker) -> dict[str, tuple[Newer, bytes]]:
+    """What 1 could say to 3 in its refusal, with the transcript of the handshake; all but the first prove nothing."""
+    transcript, other = b"t" * 32, b"u" * 32
+
+    def said(speaker: Speaker, number: int, boot: bytes, over: bytes = transcript) -> Newer:
+        return Newer(number, boot, speaker.enrolment, speaker.sign("channel", outlived_digest(over, number, boot)))
+
+    true = said(b, *NEWER)
+    boot = a.statement.boot_number
+    return {
+        "true": (true, transcript),
+        "of another handshake": (said(b, *NEWER, over=other), transcript),
+        "by another party": (said(Enclave(TERMS, 2).speaker(), *NEWER), transcript),
+        "with another's signature": (replace(true, signature=a.sign("channel", bytes(32))), transcript),
+        "of another number": (replace(true, number=8), transcript),
+        "of an older boot": (said(b, boot - 1, NEWER[1]), transcript),
+        "of this very boot": (said(b, boot, a.statement.boot_id), transcript),
+        "under other terms": (said(Enclave(terms_of(startGrace=1), 1).speaker(), *NEWER), transcript),
+    }
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "true",
+        "of another handshake",
+        "by another party",
+        "with another's signature",
+        "of another number",
+        "of an older boot",
+        "of this very boot",
+        "under other terms",
+    ],
+)
+def test_only_the_peers_own_word_in_this_handshake_makes_a_boot_stop(name: str, a: Speaker, b: Speaker) -> None:
+    newer, transcript = notices(a, b)[name]
+    assert a.outlived(1, newer, transcript, AT) is (name == "true")
+
+
+def test_a_refusal_with_a_notice_where_nothing_is_agreed_yet_proves_nothing(a: Speaker, b: Speaker) -> None:
+    notice = notices(a, b)["true"][0].encode()
+    dialer, _ = meet(a, b, carry=lambda number, data: notice if number == 2 else data).run()
+    assert (code(dialer), dialer.outlived) == ("boot", None)
+    dialer, _ = meet(a, b, carry=lambda number, data: notice if number == 4 else data).run()
+    assert (code(dialer), dialer.outlived) == ("boot", None), "it is over another transcript"
 
 
 @pytest.mark.parametrize("key", [1, 3, 4, 5])

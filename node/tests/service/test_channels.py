@@ -15,6 +15,7 @@ import pytest
 from dkg_api.party_certificate import host_name
 from dkg_node.attestation.binding import ChannelKey
 from dkg_node.attestation.messages import MAX_MESSAGE
+from dkg_node.errors import Superseded
 from dkg_node.protocols.session import Group
 from dkg_node.service.channels import Boots, Channels, Identities
 from dkg_node.testing.enclaves import Enclave, terms_of
@@ -49,7 +50,7 @@ class AttestedWorld(World):
         enclave = self.enclaves[role] = replace(enclave, **changed)
         boots = Boots()
         identities = Identities(role, self.lifetimes)
-        speaker = enclave.speaker(newest=boots.newest)
+        speaker = enclave.speaker(newer=boots.newer)
         channels = self.channels[role] = Channels(speaker, key, identities, boots, clock=lambda: AT)
         self.tls[role] = identities.current()
         network = PeerNetwork(
@@ -188,7 +189,7 @@ def test_an_older_boot_is_refused_when_a_newer_one_is_known(play: Play) -> None:
         copy = Enclave(TERMS, 2, boot_number=5)
         boots = Boots()
         copied = Channels(
-            copy.speaker(newest=boots.newest), copy.channel_key, Identities(2, Lifetimes()), boots, lambda: AT
+            copy.speaker(newer=boots.newer), copy.channel_key, Identities(2, Lifetimes()), boots, lambda: AT
         )
         reply = await asyncio.wrap_future(
             asyncio.run_coroutine_threadsafe(dial(world, copied), world.thread.loop)
@@ -197,6 +198,71 @@ def test_an_older_boot_is_refused_when_a_newer_one_is_known(play: Play) -> None:
         assert world.networks[1].connected() == {2}, "the live one is untouched"
 
     play(scene)
+
+
+def test_of_two_live_copies_the_newer_stays_and_the_older_stops(play: Play) -> None:
+    """The same identity, the same disk: the second start binds, the first is told by its streams. Nobody else is."""
+
+    async def scene(world: AttestedWorld) -> None:
+        await world.start()
+        await world.connected()
+        first = world.networks[2]
+        second = await world.boot(2)
+        try:
+            end = await first.ended()
+            assert isinstance(end, Superseded)
+            assert "stop all but one copy" in str(end)
+            await world.connected()
+            assert second.connected() == {1, 3, 4}
+            untroubled(*world.networks.values())
+        finally:
+            await first.stop(linger=0)
+
+    play(scene)
+
+
+@pytest.mark.parametrize("role", [1, 4], ids=["called by its peers", "calls its peers"])
+def test_an_older_boot_without_any_stream_stops_by_word_of_t_plus_1_peers(play: Play, role: int) -> None:
+    """A copy comes late, say from a snapshot: no peer gives it a stream, each signs that it knows a newer start."""
+
+    async def scene(world: AttestedWorld) -> None:
+        world.boots[role] = 5
+        await world.start()
+        await world.connected()
+        newer = world.networks.pop(role)
+        world.boots[role] = 2
+        older = await world.boot(role)  # from now on the peers are sent to this one
+        try:
+            assert isinstance(await older.ended(), Superseded)
+            assert older.connected() == frozenset()
+            assert len(older._refused_by) > 1
+            others = [network for one, network in world.networks.items() if one != role]
+            untroubled(newer, *others)
+        finally:
+            await newer.stop(linger=0)
+
+    play(scene)
+
+
+def test_t_peers_can_stop_no_boot(play: Play) -> None:
+    """One liar of four says that it knows a newer start; the party goes on with the others."""
+
+    async def scene(world: AttestedWorld) -> None:
+        await world.start([1, 2, 3])
+        world.channels[1].boots._known[4] = Boot(99, bytes(16))
+        four = await world.boot(4)
+        await until(four, lambda: "newer start" in four.status()[1].reason)
+        assert four._refused_by == {1}
+        untroubled(four)
+        await until(four, lambda: four.connected() == {2, 3})
+
+    play(scene)
+
+
+def untroubled(*networks: PeerNetwork) -> None:
+    """None of them was told to stop, by t+1 peers or at all."""
+    for network in networks:
+        assert not network._refused.is_set()
 
 
 async def dial(world: AttestedWorld, channels: Channels, listener: int = 1) -> Reply:
@@ -449,7 +515,7 @@ def test_who_asks_too_often_is_turned_away_before_any_document_is_made(play: Pla
         caller = Enclave(TERMS, 2)
         boots = Boots()
         channels = Channels(
-            caller.speaker(newest=boots.newest), caller.channel_key, Identities(2, Lifetimes()), boots, lambda: AT
+            caller.speaker(newer=boots.newer), caller.channel_key, Identities(2, Lifetimes()), boots, lambda: AT
         )
         hello = channels.dial(1).hello()
         made = world.enclaves[1].documents

@@ -91,5 +91,5 @@ def speaker(terms: Terms, party: int, organization: Ed25519PrivateKey, key: Chan
         sign=lambda purpose, message: sign(identity, purpose, message),
         appraiser=TermsAppraiser(terms, ATTEMPT, SOFTWARE_ROOT),
         parties=terms.n,
-        newest=lambda _: True,
+        newer=lambda _: None,
     )

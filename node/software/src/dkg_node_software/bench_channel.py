@@ -150,7 +150,7 @@ async def _measure(mebibytes: int, rounds: int) -> ChannelRow:
 
 def _channels(terms: Terms, party: int, organization: Ed25519PrivateKey) -> Channels:
     key, boots = ChannelKey.fresh(), Boots()
-    own = replace(speaker(terms, party, organization, key), newest=boots.newest)
+    own = replace(speaker(terms, party, organization, key), newer=boots.newer)
     return Channels(own, key, Identities(party, Lifetimes()), boots)
 
 

@@ -21,6 +21,8 @@ from dkg_node.algebra.encoding import digest
 from dkg_node.attestation.messages import (
     Evidence,
     Hello,
+    Newer,
+    Outlived,
     accepted,
     read_accepted,
     read_finish,
@@ -56,8 +58,8 @@ class Speaker:
     appraiser: Appraiser
     parties: int
     """n"""
-    newest: Callable[[UserData], bool]
-    """Whether no newer boot of that party is known: one live boot a party."""
+    newer: Callable[[UserData], tuple[int, bytes] | None]
+    """Number and id of a newer boot of that party, if one is known: one live boot a party."""
 
     def evidence(self, certificate: bytes, transcript: bytes, nonce: bytes) -> Evidence:
         """A fresh document for this handshake, signed for."""
@@ -77,8 +79,23 @@ class Speaker:
         require(signed, Obstacle.SIGNATURE, "of this handshake")
         shown = public_key_of(evidence.certificate)
         statement = self.appraiser.channel(evidence.document, enrolment, nonce, shown, at)
-        require(self.newest(statement), Obstacle.BOOT, f"boot number {statement.boot_number}")
+        newer = self.newer(statement)
+        if newer is not None:
+            signature = self.sign(PURPOSE, outlived_digest(transcript, *newer))
+            raise Outlived(Newer(*newer, self.enrolment, signature), f"boot number {statement.boot_number}")
         return statement
+
+    def outlived(self, peer: Role, newer: Newer, transcript: bytes, at: int) -> bool:
+        """Whether it is the peer, by its enrolled key, who says that it knows a boot of this party that is no older."""
+        enrolment, own = newer.enrolment, self.statement
+        if enrolment.party != peer or newer.number < own.boot_number or newer.boot == own.boot_id:
+            return False
+        try:
+            self.appraiser.enrolment(enrolment, at)
+        except ChannelRefused:
+            return False
+        said = outlived_digest(transcript, newer.number, newer.boot)
+        return verify(bytes.fromhex(enrolment.identity_key), PURPOSE, said, newer.signature)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +125,8 @@ class Step:
     agreed: Agreed | None = None
     refusal: ChannelRefused | None = None
     """It is over."""
+    outlived: Role | None = None
+    """Who has proven to know a newer boot of this party."""
 
 
 @dataclass(slots=True)
@@ -135,11 +154,15 @@ class Dialer:
 
     def confirmed(self, data: bytes) -> Step:
         """Take message 4. Only now is there something to pin: before, the other side may have refused."""
+        agreed = self._agreed
         try:
             read_accepted(data)
+        except Outlived as refusal:
+            known = agreed and self.own.outlived(self.peer, refusal.newer, agreed.transcript, agreed.at)
+            return Step(refusal=refusal, outlived=self.peer if known else None)
         except ChannelRefused as refusal:
             return Step(refusal=refusal)
-        return Step(agreed=self._agreed)
+        return Step(agreed=agreed)
 
     def _hello(self) -> Hello:
         said = self.own.statement
@@ -183,8 +206,11 @@ class Listener:
 
     def finish(self, data: bytes, at: int) -> Step:
         """Take message 3, give message 4. ``at``: ms since 1970."""
+        hello, self._hello = self._hello, None  # one handshake, one finish
         try:
-            return Step(accepted(), agreed=self._agree(data, at))
+            if hello is None:
+                raise ChannelRefused.by(Obstacle.ORDER, "a finish before its hello")
+            return self._finish(data, hello, at)
         except ChannelRefused as refusal:
             return Step(refused(refusal), refusal=refusal)
 
@@ -203,18 +229,24 @@ class Listener:
         require(said.party < hello.sender <= self.own.parties, Obstacle.ROLES, "the dialer has no higher index")
         return hello
 
-    def _agree(self, data: bytes, at: int) -> Agreed:
-        hello = self._hello
-        if hello is None:
-            raise ChannelRefused.by(Obstacle.ORDER, "a finish before its hello")
-        self._hello = None  # one handshake, one finish
-        evidence = read_finish(data)
+    def _finish(self, data: bytes, hello: Hello, at: int) -> Step:
         transcript = transcript_of(hello, self.nonce)
+        try:
+            evidence = read_finish(data)
+        except Outlived as refusal:
+            known = self.own.outlived(hello.sender, refusal.newer, transcript, at)
+            return Step(refusal=refusal, outlived=hello.sender if known else None)
         expected = nonce_of(INITIATOR, transcript, evidence.certificate, self._document)
         statement = self.own.appraise(hello.sender, evidence, transcript, expected, at)
-        return Agreed(
+        agreed = Agreed(
             hello.sender, transcript, self.certificate, evidence.certificate, statement, evidence.enrolment, at
         )
+        return Step(accepted(), agreed=agreed)
+
+
+def outlived_digest(transcript: bytes, number: int, boot: bytes) -> bytes:
+    """What is signed about a newer boot, for this handshake; shorter than what is signed about a document."""
+    return digest("outlived", transcript, number, boot)
 
 
 def transcript_of(hello: Hello, nonce: bytes) -> bytes:

@@ -1,7 +1,8 @@
 """The four messages of the handshake, as bytes: each has one encoding, and anything else is refused.
 
 hello {version, terms digest, attempt, from, to, nonce}; response {nonce, certificate, enrolment, document, signature};
-finish, the same without nonce; accepted {}. In place of any of the last three: refused {code}.
+finish, the same without nonce; accepted {}. In place of any of the last three: refused {code}, and with the code
+`boot` {number and id of the newer boot, enrolment, signature}, so that the older one knows it for sure.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ MAX_MESSAGE: Final = 32 * 1024
 """Bytes of any message: one document, one enrolment with another in base64, one certificate."""
 NONCE_BYTES: Final = 32
 SIGNATURE_BYTES: Final = 64
+BOOT_BYTES: Final = 16
 HELLO, RESPONSE, FINISH, ACCEPTED, REFUSED = range(1, 6)
 """Kinds, under key 0."""
 
@@ -57,6 +59,32 @@ class Evidence:
         return encoded({0: FINISH, **fields} if nonce is None else {0: RESPONSE, **fields, 5: nonce})
 
 
+@dataclass(frozen=True, slots=True)
+class Newer:
+    """What a party that knows a newer boot of the other one says in its refusal."""
+
+    number: int
+    boot: bytes
+    """Its id, 16 bytes."""
+    enrolment: Enrolment
+    """Of who says it."""
+    signature: bytes
+
+    def encode(self) -> bytes:
+        """The refusal with all of it."""
+        values = (Obstacle.BOOT.code, self.number, self.boot, self.enrolment.encode(), self.signature)
+        return encoded({0: REFUSED, **dict(enumerate(values, 1))})
+
+
+class Outlived(ChannelRefused):
+    """One side knows a newer boot of the other one and says so."""
+
+    def __init__(self, newer: Newer, detail: str) -> None:
+        """``newer``: to be sent, or as it came and not checked yet."""
+        self.newer = newer
+        super().__init__(Obstacle.BOOT.code, detail)
+
+
 def read_hello(data: bytes) -> Hello:
     """Message 1. Raises ChannelRefused."""
     fields = _fields(data, HELLO, 6)
@@ -91,7 +119,9 @@ def accepted() -> bytes:
 
 
 def refused(refusal: ChannelRefused) -> bytes:
-    """What the other side is told: the code alone."""
+    """What the other side is told: the code alone, but for what it has to be sure of."""
+    if isinstance(refusal, Outlived):
+        return refusal.newer.encode()
     return encoded({0: REFUSED, 1: refusal.code})
 
 
@@ -122,9 +152,21 @@ def _fields(data: bytes, kind: int, count: int) -> dict[int, object]:
     code = value.get(1)
     if found == REFUSED and isinstance(code, str) and code in CODES and len(value) == 2:
         raise ChannelRefused(code, "says the other side")
+    if found == REFUSED and code == Obstacle.BOOT.code:
+        raise Outlived(_newer(value), "says the other side")
     require(found == kind, Obstacle.ORDER, f"kind {found if 0 < found <= REFUSED else 'unknown'} where {kind} was due")
     _require(set(value) == set(range(count + 1)), "fields")
     return value
+
+
+def _newer(value: dict[int, object]) -> Newer:
+    _require(set(value) == set(range(6)), "refusal: fields")
+    number, boot, text, signature = (value[key] for key in range(2, 6))
+    enrolment = decode_enrolment(text) if isinstance(text, bytes) else None
+    if type(number) is not int or not isinstance(boot, bytes) or not isinstance(signature, bytes) or enrolment is None:
+        raise ChannelRefused.by(Obstacle.MALFORMED, "refusal: types")
+    _require(number >= 0 and len(boot) == BOOT_BYTES and len(signature) == SIGNATURE_BYTES, "refusal: lengths")
+    return Newer(number, boot, enrolment, signature)
 
 
 def _is_bytes(value: object, least: int, most: int) -> bool:

@@ -62,7 +62,7 @@ class Proof:
             sign=lambda purpose, message: sign(self.key, purpose, message),
             appraiser=appraiser,
             parties=state.terms.n,
-            newest=boots.newest,
+            newer=boots.newer,
         )
         return Channels(speaker, channel_key, Identities(state.party, lifetimes), boots)
 

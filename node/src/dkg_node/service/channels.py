@@ -33,16 +33,21 @@ class Boots:
     _known: dict[Role, Boot] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
-    def newest(self, statement: UserData) -> bool:
-        """Whether it is that boot or a newer one; two boots with one number are two copies, and the first one stays."""
+    def newer(self, statement: UserData) -> tuple[int, bytes] | None:
+        """Number and id of a boot before which that one has to stop; None: there is none.
+
+        Two boots with one number are two copies, and the first one stays.
+        """
         known = self._known.get(statement.party)
         boot = Boot(statement.boot_number, statement.boot_id)
-        return known is None or boot == known or boot.number > known.number
+        if known is None or boot == known or boot.number > known.number:
+            return None
+        return known.number, known.id
 
     def take(self, statement: UserData) -> bool:
         """Remember it; False if a newer one has come meanwhile."""
         with self._lock:
-            if not self.newest(statement):
+            if self.newer(statement) is not None:
                 return False
             self._known[statement.party] = Boot(statement.boot_number, statement.boot_id)
             return True
@@ -80,7 +85,7 @@ class Channels:
     """One boot's side of all handshakes (see ``transport.attest.Handshakes``)."""
 
     speaker: Speaker
-    """Its ``newest`` must be that of ``boots``."""
+    """Its ``newer`` must be that of ``boots``."""
     key: ChannelKey
     identities: Identities
     boots: Boots
@@ -104,7 +109,7 @@ class Channels:
     def reply(self, step: Step, own: TlsIdentity) -> Reply:
         """A step as the transport wants it."""
         if step.refusal is not None:
-            return Reply(step.message, refusal=str(step.refusal))
+            return Reply(step.message, refusal=str(step.refusal), outlived=step.outlived)
         if step.agreed is None:
             return Reply(step.message)
         try:

@@ -124,7 +124,7 @@ class Enclave:
         })  # fmt: skip
         plain = Speaker(
             self.statement(**self.said), self.enrolment(), self, lambda *said: sign(self.identity, *said), appraiser,
-            self.terms.n, lambda _: True,
+            self.terms.n, lambda _: None,
         )  # fmt: skip
         return replace(plain, **changes)
 

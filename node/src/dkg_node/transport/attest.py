@@ -24,6 +24,7 @@ from dkg_node.protocols.session import Role
 from dkg_node.transport.hub import Hub, Peer
 from dkg_node.transport.pause import Pauses
 from dkg_node.transport.settings import Lifetimes
+from dkg_node.transport.streams import FAREWELL
 from dkg_node.transport.tls import Pin, TlsIdentity
 
 SERVICE: Final = "dkg_api.v1.Attest"
@@ -70,6 +71,8 @@ class Reply:
     pin: Pin | None = None
     refusal: str = ""
     """One line for a person; empty while nobody refuses."""
+    outlived: Role | None = None
+    """Who has proven to know a newer start of this party."""
 
 
 class Dialling(Protocol):
@@ -310,6 +313,7 @@ class AttestPort:
         if reply.pin is not None:
             self._hold(reply.pin)
             return True
+        self._heed(reply)
         self.hub.down(role, f"party {role} is not attested: {reply.refusal}")
         return False
 
@@ -326,6 +330,10 @@ class AttestPort:
             if not reply.refusal:
                 reply = await self._compute(handshake.confirmed, await _read(call))
             await call.done_writing()
+            if reply.refusal:  # a channel that closes at once would take the refusal with it
+                with contextlib.suppress(TimeoutError, grpc.aio.AioRpcError):
+                    async with asyncio.timeout(FAREWELL):
+                        await call.read()
             return reply
 
     # --- being called
@@ -361,9 +369,16 @@ class AttestPort:
                 self._hold(reply.pin)  # before the caller knows: it comes at once
             if reply.message is not None:
                 await context.write(reply.message)
+            self._heed(reply)
             if reply.refusal:
                 return reply.refusal
         return ""
+
+    def _heed(self, reply: Reply) -> None:
+        """Tell that a peer holds a newer start of this party; t+1 of them end this one."""
+        line = None if reply.outlived is None else self.hub.lines.get(reply.outlived)
+        if line is not None:
+            line.up.superseded(line.role)
 
     async def _compute(self, step: Callable[[bytes], Reply], data: bytes) -> Reply:
         return await asyncio.get_running_loop().run_in_executor(self._threads, step, data)

@@ -22,7 +22,8 @@ from dkg_api.user_data import UserData, decode_user_data
 from dkg_node.attestation.appraiser import LONG_LIVED, TermsAppraiser
 from dkg_node.attestation.binding import Bond, ChannelKey
 from dkg_node.attestation.document import ES384, read_document
-from dkg_node.attestation.handshake import Dialer, Listener, Speaker
+from dkg_node.attestation.handshake import Dialer, Listener, Speaker, outlived_digest, transcript_of
+from dkg_node.attestation.messages import Newer, read_hello
 from dkg_node.attestation.obstacles import EVIDENCE, ChannelRefused, Obstacle, require
 from dkg_node.attestation.reasons import Refusal
 from dkg_node.attestation.verifier import authenticate
@@ -130,7 +131,7 @@ def _speaker(role: Role, boots: Boots, shown: bytes) -> Speaker:
         sign=lambda purpose, message: sign(identity, purpose, message),
         appraiser=_Sham(),
         parties=world.GROUP.n,
-        newest=boots.newest,
+        newer=boots.newer,
     )
 
 
@@ -170,17 +171,28 @@ def _honest() -> tuple[bytes, bytes, bytes, bytes]:
     return _Meeting.fresh().messages()
 
 
+def _newer(role: Role) -> Newer:
+    """That party's word, in the honest handshake, that it knows a newer boot of the other one."""
+    hello = read_hello(_honest()[0])
+    over = outlived_digest(transcript_of(hello, NONCES[ME]), 2, b"n" * 16)
+    return Newer(2, b"n" * 16, world.enrolments()[role - 1], sign(world.identity_key(role), "channel", over))
+
+
 def _judged(replies: Sequence[Reply], heard: Sequence[bytes], honest: Sequence[bytes]) -> None:
     """A pin only of what an honest peer said, to the last bit; a refusal has words and nothing to pin."""
     for reply in replies:
         assert not (reply.refusal and reply.pin)
         assert reply.pin is None or tuple(heard) == tuple(honest)
+        assert reply.outlived is None or heard[1] in {_newer(role).encode() for role in (ME, PEER)}
 
 
 def _listener_seeds() -> list[bytes]:
     first, second, third, fourth = _honest()
     weak = _Meeting.fresh(weak=PEER).messages()
-    return [cut(first, third), cut(third, first), cut(second, fourth), cut(weak[0], weak[2]), cut(first, fourth)]
+    outlived = _newer(PEER).encode()
+    return [
+        cut(first, third), cut(third, first), cut(second, fourth), cut(weak[0], weak[2]), cut(first, outlived),
+    ]  # fmt: skip
 
 
 @target(_listener_seeds, memory=MEMORY)
@@ -189,15 +201,15 @@ def handshake_listener(data: bytes) -> None:
     side, pieces = _Meeting.fresh().listened, Pieces(data)
     heard = [pieces.next() or b"", pieces.next() or b""]
     replies = [side.hello(heard[0]), side.finish(heard[1])]
-    assert all(reply.message for reply in replies)
+    assert all(reply.message or reply.outlived or "says the other side" in reply.refusal for reply in replies)
     _judged(replies, heard, (_honest()[0], _honest()[2]))
 
 
 def _dialer_seeds() -> list[bytes]:
     first, second, third, fourth = _honest()
     weak = _Meeting.fresh(weak=ME).messages()
-    refused = encoded({0: 5, 1: "busy"})
-    return [cut(second, fourth), cut(refused), cut(second, refused), cut(weak[1], fourth), cut(third, first)]
+    refused, outlived = encoded({0: 5, 1: "busy"}), _newer(ME).encode()
+    return [cut(second, fourth), cut(refused), cut(second, outlived), cut(weak[1], fourth), cut(third, first)]
 
 
 @target(_dialer_seeds, memory=MEMORY)
