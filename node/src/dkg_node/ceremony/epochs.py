@@ -154,7 +154,7 @@ class Epochs:
         return len(self._acknowledged) >= self._home.group.quorum
 
     def forgetful(self) -> list[Role]:
-        """Whom this party waits for before it goes on: who has not acknowledged what it kept last, while n-t have not."""
+        """Whom it waits for before it goes on: who has not acknowledged what it kept last, while n-t have not."""
         return [] if self.remembered() else sorted(set(self._home.group.roles) - self._acknowledged)
 
     async def ended(self) -> DkgError:
