@@ -8,6 +8,7 @@ import shutil
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING
@@ -113,7 +114,10 @@ def make_stage(setting: Setting, schedule: Schedule, name: str) -> Stage:
     proxies = Proxies(group, ports)
     sockets = Path(mkdtemp(prefix="dkg-chaos-"))
     nodes = Nodes(layout, group, agreement, proxies, ports, schedule.liars, sockets)
-    return Stage(setting, schedule, agreement, layout, base, proxies, nodes, Injector(schedule, nodes, proxies))
+    stage = Stage(setting, schedule, agreement, layout, base, proxies, nodes, Injector(schedule, nodes, proxies))
+    if schedule.lost:
+        stage.injector.named = partial(missing_named, stage)
+    return stage
 
 
 async def play(stage: Stage) -> None:
