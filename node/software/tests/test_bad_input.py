@@ -45,6 +45,7 @@ Register = Callable[[subprocess.Popen[str]], subprocess.Popen[str]]
         (("--round-timeout", "0"), "above zero"),
         (("--base-port", "70000"), "is busy or not allowed"),
         (("--adversary", "9=crash"), "PARTY 1 to 4"),
+        (("--adversary", "2=kindness"), "unknown adversary 'kindness': choose wrong-share"),
     ],
 )
 def test_arguments_that_can_never_work_start_nothing(tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:

@@ -40,6 +40,8 @@ def test_t_parties_killed_while_bodies_are_opened_leave_the_rest_finishing(cerem
     assert signers(died) == [1, 2, 4]
     assert report_of(died).keyset_sha256 == report_of(ceremony).keyset_sha256
     assert "party  3: stopped: was ended by signal SIGKILL" in died.output
+    kept = {path.parent.name for path in died.out.glob("parties/*/setup-*.sealed")}
+    assert kept <= {"3"}, "drained parties keep nothing for who may come back"
     assert "self-check passed" in died.last_line
 
 

@@ -41,12 +41,13 @@ from dkg_node.ceremony.contents import (
     encode_key,
     encode_setup,
 )
+from dkg_node.ceremony.segment import resume, resume_slots
 from dkg_node.offline.king import Post
 from dkg_node.offline.votes import Canonical
-from dkg_node.protocols.session import Group
+from dkg_node.protocols.session import Group, Session
 from dkg_node.protocols.state import PublicState
 from dkg_node.sharing.sets import members_of, sets_of
-from dkg_node.testing.lockstep import SimulatedIdentities
+from dkg_node.testing.lockstep import Lockstep, SimulatedIdentities
 
 GROUP = Group(4, 1)
 SID = bytes(32)
@@ -219,3 +220,44 @@ def test_any_bytes_are_contents_or_nothing(data: bytes) -> None:
     assert key is None or encode_key(key) == data
     digests = decode_files(data)
     assert digests is None or encode_files(digests) == data
+
+
+# --- resume
+
+
+def in_era(session: Session, era: int) -> Session:
+    return replace(session.enter(RESUME, resume_slots(GROUP, 4, era)), era=era)
+
+
+def test_a_resume_takes_the_chain_of_the_newest_era_however_long_an_older_one_is() -> None:
+    lockstep: Lockstep[tuple[Chain, frozenset[int]]] = Lockstep(GROUP)
+
+    def chain_of(*positions: tuple[int, int]) -> Chain:
+        chain: Chain = ()
+        for position in positions:
+            core = Core(Position(*position), head(chain), bytes(32), PublicState())
+            signed = {
+                role: session.identity.sign(SEGMENT_PURPOSE, core.signed(session.sid))
+                for role, session in lockstep.sessions.items()
+            }
+            chain = (*chain, Certificate(core, signed))
+        return chain
+
+    long, new = chain_of((0, 0), (0, 1), (0, 2)), chain_of((0, 0), (1, RESUME), (1, 1))
+    held = {1: long, 2: long[:2], 3: new, 4: ()}
+    ran = lockstep.run(lambda session: resume(in_era(session, 2), held[session.me], 1 << 20))
+    assert ran.errors == {}
+    assert list(ran.results.values()) == [(new, frozenset())] * 4
+
+
+def test_a_resume_takes_no_chain_of_its_own_era_or_later() -> None:
+    """Who shows one has it from nowhere: its Broadcast counts as None, and it is Absent."""
+    lockstep: Lockstep[tuple[Chain, frozenset[int]]] = Lockstep(GROUP)
+    core = Core(Position(1, RESUME), head(()), bytes(32), PublicState())
+    signed = {
+        role: session.identity.sign(SEGMENT_PURPOSE, core.signed(session.sid))
+        for role, session in lockstep.sessions.items()
+    }
+    held: dict[int, Chain] = {1: (), 2: (), 3: (Certificate(core, signed),), 4: ()}
+    ran = lockstep.run(lambda session: resume(in_era(session, 1), held[session.me], 1 << 20))
+    assert list(ran.results.values()) == [((), frozenset({3}))] * 4

@@ -131,6 +131,20 @@ def blind_control(around: Surroundings) -> Control:
     return control_of(around, sealed=Sealed(NO_PROOF, (), "lost disk"))
 
 
+def test_who_was_ready_and_is_gone_is_named_by_those_that_wait_for_its_go() -> None:
+    async def main() -> None:
+        around = Surroundings()
+        control = control_of(around)
+        for role in (2, 3, 4):
+            hear(control, role, say(role, "ready", Position(0, 0)))
+        assert control._go.said("go", Position(0, 0))
+        hear(control, 2, say(2, "go", Position(0, 0)))
+        assert control.running is None
+        assert control.missing() == [3, 4]
+
+    run_virtual(main())
+
+
 def test_a_lost_disk_is_silent_until_n_minus_t_others_have_shown_where_they_stand_however_long_it_takes() -> None:
     async def main() -> None:
         around = Surroundings()

@@ -360,13 +360,16 @@ def test_questions_of_any_bytes_are_survived(world: SetupWorld) -> None:
     world.play(scene)
 
 
-def test_nothing_of_the_setup_is_left_once_the_key_is_made(world: SetupWorld) -> None:
+def test_nothing_of_the_setup_is_left_once_everybody_has_its_share(world: SetupWorld) -> None:
     world.play(everybody)
     home, digest = world.homes[2], world.homes[2].sealed.chain[0].core.contents
     place = (0b1011).to_bytes(2, "little") + b"\x02"
     keeper = home.keeper()
     assert keeper.reply(LIAR, digest + place) is not None
-    keeper.finish()
+    keeper.finish(everybody=False)
+    assert keeper.reply(LIAR, digest + place) is not None, "somebody may still come back"
+    assert home.keeper().reply(LIAR, digest + place) is not None, "also after a restart"
+    keeper.forget()
     assert keeper.reply(LIAR, digest + place) is None
     assert [path.name for path in home.directory.iterdir()] == [KEY_FILE]
 

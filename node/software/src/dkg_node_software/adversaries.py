@@ -97,16 +97,22 @@ NETWORK: dict[str, tuple[Callable[[Exchange], Exchange], Callable[[str], bool]]]
 KINDS = (*NETWORK, *LIES)
 
 
+def check_kind(kind: str) -> None:
+    """UsageError for a kind that is not, before anything is started."""
+    name, _, where = kind.partition("@")
+    if name not in KINDS:
+        raise UsageError(f"unknown adversary {name!r}: choose {', '.join(KINDS)}")
+    if name in LIES and where and not where.isdecimal():
+        raise UsageError(f"give the segment of {name!r} as its index, not {where!r}")
+
+
 def corrupt(kind: str, network: Network, segments: Sequence[Segment]) -> Network:
     """The network of a party that lies as ``kind`` says. UsageError for a kind or place that is not."""
+    check_kind(kind)
     name, _, where = kind.partition("@")
     if name in LIES:
-        if where and not where.isdecimal():
-            raise UsageError(f"give the segment of {name!r} as its index, not {where!r}")
         stage = Stage(only=int(where) if where else None)
         return _Staged(LIES[name](stage).onto(network), stage)  # type: ignore[return-value]  # the network's otherwise
-    if name not in NETWORK:
-        raise UsageError(f"unknown adversary {name!r}: choose {', '.join(KINDS)}")
     if where and not any(slot.name.startswith(where) for segment in segments for slot in segment.schedule):
         raise UsageError(f"no slot begins with {where!r}: choose another for the adversary")
     change, wanted = NETWORK[name]

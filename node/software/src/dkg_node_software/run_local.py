@@ -130,7 +130,10 @@ def _resumed(wish: Wish) -> Wish:
 
 
 def _adversary(text: str, parties: int) -> tuple[int, str]:
+    from dkg_node_software.adversaries import check_kind  # noqa: PLC0415 - keeps --help quick
+
     number, _, kind = text.partition("=")
     if not number.isdecimal() or not 1 <= int(number) <= parties or not kind:
         raise UsageError(f"give an adversary as PARTY=KIND with PARTY 1 to {parties}, not {text!r}")
+    check_kind(kind)
     return int(number), kind

@@ -62,6 +62,13 @@ def test_a_party_that_is_back_when_all_is_over_gets_every_public_key_from_the_ot
     assert record.finished == (1, 2, 3, 4)
 
 
+def test_a_party_that_missed_the_setup_regains_its_keys_when_the_others_have_the_key_already(tmp_path: Path) -> None:
+    record = chaos(tmp_path, Fault("restart", 4, step("setup", "open"), "before", 10.0))
+    assert record.problems == ()
+    assert record.finished == (1, 2, 3, 4)
+    assert record.self_check is True
+
+
 @pytest.mark.long
 def test_with_two_parties_away_the_others_wait_naming_them_and_finish_when_one_is_back(tmp_path: Path) -> None:
     place = step("batch noise", "votes.1")
@@ -69,6 +76,17 @@ def test_with_two_parties_away_the_others_wait_naming_them_and_finish_when_one_i
     assert record.problems == ()
     assert record.missing_named is True
     assert record.finished == (1, 2, 3)
+
+
+@pytest.mark.long
+def test_who_is_missed_is_named_also_if_it_had_signed_all_that_was_due(tmp_path: Path) -> None:
+    """The others can't get their checkpoints acknowledged, and have everybody's word for the next segment."""
+    place = step("batch product", "close")
+    faults = [Fault("restart", party, place, "before", 8.0) for party in (1, 3)]
+    record = chaos(tmp_path, *faults, lost=True)
+    assert record.problems == ()
+    assert record.missing_named is True
+    assert record.finished == (1, 2, 3, 4)
 
 
 def test_results_of_several_invocations_add_up_and_a_repeated_run_counts_once(tmp_path: Path) -> None:

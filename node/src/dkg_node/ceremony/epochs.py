@@ -153,6 +153,10 @@ class Epochs:
         """Whether the newest statement counts."""
         return len(self._acknowledged) >= self._home.group.quorum
 
+    def forgetful(self) -> list[Role]:
+        """Whom it waits for before it goes on: who has not acknowledged what it kept last, while n-t have not."""
+        return [] if self.remembered() else sorted(set(self._home.group.roles) - self._acknowledged)
+
     async def ended(self) -> DkgError:
         """Why this boot must end, once it must: another one of the party lives, or its state was old after all."""
         await self._troubled.wait()

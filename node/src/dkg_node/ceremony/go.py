@@ -194,10 +194,15 @@ class GoExchange:
         return self._ports.me in (entry.ready if kind == "ready" else entry.go)
 
     def unready(self, stand: Stand) -> set[Role]:
-        """Who has not said ``ready`` for the next era, if this party has, or else for its position."""
+        """Whom this party waits for, at the next era if it wants that, or else at its position.
+
+        Those that have not said ``ready``; once this party has said ``go``, those that have not followed: somebody may
+        be ready and gone.
+        """
         resume = Position(stand.era + 1, RESUME)
         position = resume if self.said("ready", resume) else stand.position
-        return set(self._ports.group.roles) - self.book.entry(position).ready
+        entry = self.book.entry(position)
+        return set(self._ports.group.roles) - (entry.go.keys() if self._ports.me in entry.go else entry.ready)
 
     def moved(self, stand: Stand) -> set[Role]:
         """One's position has changed: forget what is over. The peers that may have said more than one listened to."""

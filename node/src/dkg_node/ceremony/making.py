@@ -235,16 +235,23 @@ class Making:
             self._party.store.put(body)
         return body
 
-    def finish(self, chain: Chain) -> None:
-        """The key certificate is there: PRSS keys and share stay sealed, draws and checkpoints go."""
+    def finish(self, chain: Chain, *, everybody: bool) -> None:
+        """The key certificate is there: PRSS keys and share stay sealed, draws and checkpoints go.
+
+        ``everybody``: whether all parties have signed it, so that nobody has to be helped any more (``forget``).
+        """
         sealer = self._party.sealer
         if not sealer.has(PRSS):
             sealer.seal_keys(PRSS, FINAL, self._keys_of(chain))
-        self._setup.finish()
+        self._setup.finish(everybody=everybody)
         for certificate in results(chain)[1:]:
             if self._is_batch(certificate):
                 sealer.erase(_name(self._segment_of(certificate), certificate.core.contents))
         self._made.clear()
+
+    def forget(self) -> None:
+        """The attempt is over, also for who has not come back: what was kept for it goes."""
+        self._setup.forget()
 
     # --- results of a chain
 

@@ -18,6 +18,7 @@ from dkg_node.ceremony.watching import Watcher
 from dkg_node.errors import ProtocolError, QuorumLost
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from dkg_node.ceremony.certify import Certifier
@@ -104,6 +105,8 @@ class Outcome:
 
     certificate: Certificate
     findings: Findings
+    forget: Callable[[], None]
+    """To be called when nobody is to be helped any more: what a party needs that comes back later goes."""
 
 
 async def run_ceremony(work: Work, party: Party) -> Outcome:
@@ -130,13 +133,13 @@ async def run_ceremony(work: Work, party: Party) -> Outcome:
         certificate = await party.certifier.certify(contents, party.until)
     finally:
         telling.cancel()
-    making.finish(chain)
+    making.finish(chain, everybody=len(certificate.signatures) == work.group.n)
     findings.corrupt |= chain[-1].core.state.corrupt
     party.transcript.add("certificate", signed=[signature.party for signature in certificate.signatures])
     party.transcript.sync()
     party.measurements.end_online()
     party.meter.finish()
-    return Outcome(certificate, findings)
+    return Outcome(certificate, findings, making.forget)
 
 
 async def _start(party: Party, making: Making) -> Sealed:
@@ -192,12 +195,17 @@ async def _certified(party: Party, control: Control) -> Chain:
         async with asyncio.timeout(max(0.0, party.until - party.network.now())):
             return await asyncio.shield(control.finished)
     except TimeoutError:
-        missing = control.missing()
+        missing = _missing(party, control)
         msg = f"segment {control.position.segment} did not end before the deadline: parties {missing} are not ready"
         raise QuorumLost(f"{msg}; bring them back", missing) from None
     finally:
         if not control.done:
             control.close()
+
+
+def _missing(party: Party, control: Control) -> list[Role]:
+    """Whom it waits for: to remember its checkpoint, or else to start what comes next."""
+    return party.epochs.forgetful() or control.missing()
 
 
 async def _tell(party: Party, control: Control) -> None:
@@ -206,7 +214,7 @@ async def _tell(party: Party, control: Control) -> None:
     while True:
         running = control.running
         idle = running is None or running.over or control.lost is not None
-        missing = control.missing()
+        missing = _missing(party, control)
         if idle and waited and missing and not control.done:
             party.meter.phase(f"waiting for {missing}")
         waited = idle

@@ -3,7 +3,7 @@
 A party signs the setup certificate only when the contributions it counted are sealed: n-t parties hold them for whoever
 was cut off by the certificate or lost its disk. Such a party takes the certified hash table, asks the other members of
 each of its sets, and derives the same keys (01 section 3). Values go to members of their set alone, over the channel of
-the one that asked; they are kept until the key is made.
+the one that asked; they are kept until all have the key.
 """
 
 from __future__ import annotations
@@ -102,12 +102,22 @@ class SetupKeeper:
             self._keys[digest] = self.sealer.unseal_keys(_name(KEYS, digest), FINAL, self.group.n, self.group.t)
         return self._keys[digest]
 
-    def finish(self) -> None:
-        """The key is made: draws, contributions and the keys of all setups go, those of abandoned eras too."""
-        for prefix in (DRAWS, KEYS, HELD):
+    def finish(self, *, everybody: bool) -> None:
+        """The key is made: draws and the keys of all setups go, and if ``everybody`` has its share the contributions.
+
+        Until then who comes back late regains its keys from them. They tell nothing that the PRSS keys, which stay,
+        do not.
+        """
+        for prefix in (DRAWS, KEYS):
             self.sealer.erase_all(prefix)
-        self._held.clear()
         self._latest = None
+        if everybody:
+            self.forget()
+
+    def forget(self) -> None:
+        """Nobody is helped any more: the contributions go."""
+        self.sealer.erase_all(HELD)
+        self._held.clear()
 
     # --- taking over
 

@@ -180,9 +180,14 @@ class Node:
             await network.stop()
 
     async def _make(self, work: Work, party: Party) -> None:
-        """Make the key, then answer peers for ever."""
-        self._keep(party, await run_ceremony(work, party))
-        await asyncio.Event().wait()
+        """Make the key, then answer peers, also those that come back late, until drained."""
+        outcome = await run_ceremony(work, party)
+        self._keep(party, outcome)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            if self._control.drain.is_set():  # a stop alone may be a restart
+                outcome.forget()
 
     def _keep(self, party: Party, outcome: Outcome) -> None:
         """Write what the ceremony leaves, then say that it is there."""

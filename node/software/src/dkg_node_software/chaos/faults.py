@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from dkg_node_software.chaos.proxy import Proxies, Way
     from dkg_node_software.chaos.schedule import Fault, Schedule
 
+NAMED_WITHIN = 60.0
+"""Seconds after which who is missed comes back though nobody has named it: the judge will say so."""
+
 
 def trap_of(fault: Fault) -> str | None:
     """The trap that sets a fault off, as the node takes it; None for one that is there from the start."""
@@ -47,6 +50,8 @@ class Injector:
     """Faults that came about, and when (wall time)."""
     over: dict[Fault, float] = field(default_factory=dict)
     """When they were taken back."""
+    named: Callable[[], bool] | None = None
+    """Whether the others have said whom they miss; None: nobody has to come back only then."""
 
     async def run(self) -> None:
         """All parties at once, the faults of one party one after another."""
@@ -78,6 +83,7 @@ class Injector:
         party = fault.party
         if fault.kind == "restart":
             await asyncio.sleep(fault.seconds)
+            await self._until_named()
             left = set(traps_of(self.schedule.faults, party)) - {trap for trap, _ in self.nodes.fired(party)}
             await self.nodes.again(party, sorted(left))
         elif fault.kind == "pause":
@@ -85,6 +91,12 @@ class Injector:
             self.nodes.signal(party, signal.SIGCONT)
         elif fault.kind not in ("kill", "stop", "byzantine"):
             await self._on_links(fault)
+
+    async def _until_named(self) -> None:
+        """Too many are away: they come back when the others, whose slots take their time, have said whom they miss."""
+        end = time.monotonic() + NAMED_WITHIN
+        while self.named is not None and not self.named() and time.monotonic() < end:  # noqa: ASYNC110 - what others say
+            await asyncio.sleep(POLL)
 
     async def _on_links(self, fault: Fault) -> None:
         """A fault of the party's links; the party goes on at once."""

@@ -8,6 +8,7 @@ import shutil
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING
@@ -114,7 +115,10 @@ def make_stage(setting: Setting, schedule: Schedule, name: str) -> Stage:
     sockets = Path(mkdtemp(prefix="dkg-chaos-"))
     attest = {party: attest_port(base, party) for party in group.roles}
     nodes = Nodes(layout, group, agreement, proxies, ports, attest, schedule.liars, sockets)
-    return Stage(setting, schedule, agreement, layout, base, proxies, nodes, Injector(schedule, nodes, proxies))
+    stage = Stage(setting, schedule, agreement, layout, base, proxies, nodes, Injector(schedule, nodes, proxies))
+    if schedule.lost:
+        stage.injector.named = partial(missing_named, stage)
+    return stage
 
 
 async def play(stage: Stage) -> None:
