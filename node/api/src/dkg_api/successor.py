@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Annotated, Literal
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from dkg_api.canonical import canonical, digest
 from dkg_api.errors import ApiError, DocumentError
@@ -35,6 +35,12 @@ class SuccessorTerms(CamelModel):
         description="releases that may open the shares from now on"
     )
     sealing: tuple[SealingTerms, ...] = Field(description="where each party's new KMS key lives, by index")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> SuccessorTerms:
+        if len({release.pcr0 for release in self.releases}) != len(self.releases):
+            raise ValueError("releases: one release stands twice: remove it")
+        return self
 
     @cached_property
     def canonical(self) -> bytes:

@@ -15,9 +15,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from dkg_api.certificate import Certificate, CertificateSignature
 from dkg_api.enrolment import Enrolment, enrol
-from dkg_api.signatures import public_bytes
-from dkg_api.successor import Custody
+from dkg_api.session import session_id
+from dkg_api.signatures import public_bytes, sign
+from dkg_api.successor import Custody, parse_successor
 from dkg_api.terms import Terms
 from dkg_api.user_data import UserData
 from dkg_node.algebra.kernel import Shares
@@ -131,9 +133,57 @@ class Organisations:
         }  # fmt: skip
         return [text for option, path in paths.items() for text in (option, str(path))]
 
+    def successor(self, step: str, *arguments: str) -> int:
+        """Run `terms successor`; its exit code."""
+        terms = str(self.place / "terms.json")
+        return main(["terms", "successor", step, terms, *arguments])
+
+    def succeed(self, releases: list[dict[str, str]]) -> Path:
+        """Successor terms for these releases, signed by all through the tool."""
+        (self.place / "draft.json").write_text(json.dumps({"releases": releases}))
+        certificate = ["--certificate", str(self.place / "certificate.json")]
+        path = self.place / "successor.json"
+        assert self.successor("new", str(self.place / "draft.json"), *certificate, "--out", str(path)) == 0
+        for party in GROUP.roles:
+            key = ["--party", str(party), "--key", str(self.place / f"{party}.pem")]
+            assert self.successor("sign", str(path), *certificate, *key, "--out", str(path)) == 0
+        return path
+
+    def take_up(self, party: int, path: Path, port: int) -> Path:
+        """The new enclave's directory; both enclaves' desired states name the successor terms of ``path``."""
+        value = json.loads(path.read_text())
+        custody = Custody(self.terms, parse_successor(value["successor"]))
+        key = self.side(party, custody).make_key()
+        succession = {
+            "terms": value["successor"], "signatures": value["signatures"], "keyArn": key, "host": "127.0.0.1",
+            "port": port,
+        }  # fmt: skip
+        state = self.write_state(party, successions=[succession])
+        home = self.place / "new" / str(party)
+        home.mkdir(parents=True)
+        for file in (state, self.home(party) / "certificate.json", self.home(party) / "credentials.json"):
+            (home / file.name).write_bytes(file.read_bytes())
+        return home
+
     def key_state(self, party: int) -> str:
         found = self.side(party).api("kms", "operator").describe_key(KeyId=self.arns[party])
         return str(found["KeyMetadata"]["KeyState"])
+
+
+def certificate_of(made: Organisations) -> Certificate:
+    """Signed by n-t parties."""
+    terms = made.terms
+    bare = Certificate(
+        notices=terms.notices, terms_digest=terms.digest.hex(), sid=session_id(terms.digest, ATTEMPT).hex(), era=0,
+        digests={"keyset": "ab" * 32}, enrolments=made.enrolments,
+    )  # fmt: skip
+    signatures = tuple(
+        CertificateSignature(
+            party=party, key=public_bytes(key).hex(), signature=sign(key, "certificate", bare.content()).hex()
+        )
+        for party, key in sorted(made.identities.items())[:3]
+    )
+    return bare.model_copy(update={"signatures": signatures})
 
 
 def statement(terms: Terms | Custody, party: int, sealing: bytes) -> UserData:
@@ -174,7 +224,10 @@ def write_files(made: Organisations) -> None:
         "terms": made.terms.as_json(), "signatures": [s.model_dump(mode="json") for s in made.agreement.signatures],
     }  # fmt: skip
     (made.place / "terms.json").write_text(json.dumps(terms))
+    certificate = json.dumps(certificate_of(made).as_json())
+    (made.place / "certificate.json").write_text(certificate)
     for party, key in made.agreement.keys.items():
+        (made.home(party) / "certificate.json").write_text(certificate)
         pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         (made.place / f"{party}.pem").write_bytes(pem)
         enrolment = made.enrolments[party - 1].model_dump(mode="json")

@@ -12,22 +12,29 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from dkg_api.certificate import CertificateError, parse_certificate, verify_certificate
 from dkg_api.errors import ApiError
-from dkg_api.kms_policy import key_arn_problem, kms_policy, sealing_digest
+from dkg_api.kms_policy import KmsPolicyError, key_arn_problem, kms_policy, sealing_digest
 from dkg_api.session import session_id
+from dkg_api.signatures import public_bytes
 from dkg_api.successor import Custody, succeed
 from dkg_api.user_data import UserData
 from dkg_node.errors import UsageError
 from dkg_node.sealing.aws import client
+from dkg_node.sealing.check import unseal_check
 from dkg_node.sealing.cms import Recipient
 from dkg_node.sealing.development import LONG_LIVED, Context
 from dkg_node.sealing.kms import KeyService
 from dkg_node.sealing.readback import read_back
+from dkg_node.sealing.reasons import Reason, SealingRefusal
 from dkg_node.sealing.sealer import KmsSealer
 from dkg_node.sealing.stores import DirectoryBlobs, S3Blobs
 from dkg_node.service.cloud import read_credentials
 from dkg_node.service.command import NegativeVerdict
+from dkg_node.service.identity import EPOCH as IDENTITY_EPOCH
+from dkg_node.service.identity import NAME as IDENTITY
 from dkg_node.service.verify import judge, read_file
 
 if TYPE_CHECKING:
@@ -41,6 +48,8 @@ if TYPE_CHECKING:
     from dkg_node.sealing.stores import BlobStore
     from dkg_node.service.build import Build
 
+SHARE = "share"
+SHARE_EPOCH = 0
 CREDENTIALS = "credentials.json"
 """In the party's directory, written by the parent before they end: the enclave role's."""
 
@@ -87,7 +96,7 @@ def standings(state: DesiredState, home: Path, root: bytes) -> tuple[Standing, .
     arns = [e.key_arn for e in state.enrolments if e.party == state.party and e.key_arn is not None]
     if not arns:
         raise UsageError(f"enrol party {state.party} with its KMS key: no enrolment of the desired state names one")
-    found = [Standing(state.terms, state.party, arns[-1])]
+    found = [_standing(state.terms, state.party, arns[-1])]
     if not state.successions:
         return tuple(found)
     certificate = read_certificate(home / "certificate.json", state, root)
@@ -98,11 +107,20 @@ def standings(state: DesiredState, home: Path, root: bytes) -> tuple[Standing, .
             )  # fmt: skip
         except ApiError as error:
             raise UsageError(f"succession {number}: {error}") from None
-        problem = key_arn_problem(succession.key_arn, terms, state.party)
-        if problem is not None:
-            raise UsageError(f"succession {number}: {problem}")
-        found.append(Standing(terms, state.party, succession.key_arn))
+        found.append(_standing(terms, state.party, succession.key_arn))
     return tuple(found)
+
+
+def _standing(terms: Terms | Custody, party: int, key_arn: str) -> Standing:
+    """UsageError when that can't be the key, or when no key could have the policy of these terms."""
+    problem = key_arn_problem(key_arn, terms, party)
+    if problem is not None:
+        raise UsageError(problem)
+    try:
+        kms_policy(terms, party)
+    except KmsPolicyError as error:
+        raise UsageError(str(error)) from None
+    return Standing(terms, party, key_arn)
 
 
 def read_certificate(path: Path, state: DesiredState, root: bytes) -> Certificate:
@@ -151,6 +169,24 @@ def home_of(options: argparse.Namespace) -> Path:
     """The party's directory."""
     home: Path = options.home or options.desired_state.absolute().parent
     return home.absolute()
+
+
+def identity_of(state: DesiredState, keeper: Keeper) -> Ed25519PrivateKey:
+    """The enrolled key, opened. SealingRefusal for one that is another's."""
+    data = keeper.sealer(LONG_LIVED).unseal_bytes(IDENTITY, IDENTITY_EPOCH)
+    key = Ed25519PrivateKey.from_private_bytes(data)
+    if public_bytes(key) not in state.keyring.keys[state.party]:
+        raise SealingRefusal(Reason.IDENTITY, public_bytes(key).hex()[:16])
+    return key
+
+
+def check_share(state: DesiredState, keeper: Keeper, newest: str | None) -> None:
+    """Open identity key and share, and let them go again. SealingRefusal with the first reason.
+
+    ``newest``: SHA-256 in hex of the blob that was sealed last; None when nobody knows.
+    """
+    identity_of(state, keeper)
+    unseal_check(keeper.sealer(state.attempt), keeper.standing.terms, SHARE, SHARE_EPOCH, newest)
 
 
 def newest_share(transcript: Path) -> str | None:

@@ -1,4 +1,4 @@
-"""What a node does that is no party of a running ceremony: `check` and `leave` (03, "Sealing").
+"""What a node does that is no party of a running ceremony: `check`, `leave`, `hand-over`, `take-over` (03, "Sealing").
 
 Each runs once and ends: 0 done, 1 refused with one reason, 2 a wrong input, 4 AWS or the machine can't be reached.
 """
@@ -7,15 +7,12 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING
-
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final
 
 from dkg_api.errors import ApiError
 from dkg_api.leave import parse_receipt
-from dkg_api.signatures import public_bytes
 from dkg_node.errors import UsageError
-from dkg_node.sealing.check import unseal_check
 from dkg_node.sealing.development import LONG_LIVED
 from dkg_node.sealing.files import write_atomic
 from dkg_node.sealing.leave import Leaver
@@ -23,9 +20,8 @@ from dkg_node.sealing.reasons import Reason, SealingRefusal
 from dkg_node.service.build import refuse_other
 from dkg_node.service.command import DONE, EnvironmentFault, NegativeVerdict
 from dkg_node.service.config import read_state
-from dkg_node.service.identity import EPOCH as IDENTITY_EPOCH
-from dkg_node.service.identity import NAME as IDENTITY
-from dkg_node.service.keeping import home_of, keeper_of, newest_share, standings
+from dkg_node.service.keeping import check_share, home_of, identity_of, keeper_of, newest_share, standings
+from dkg_node.service.succession import run_hand_over, run_take_over
 
 if TYPE_CHECKING:
     import argparse
@@ -34,10 +30,8 @@ if TYPE_CHECKING:
     from dkg_api.desired_state import DesiredState
     from dkg_api.leave import EraseOrder, EraseReceipt
     from dkg_node.service.build import Build
-    from dkg_node.service.keeping import Keeper, Standing
+    from dkg_node.service.keeping import Standing
 
-SHARE = "share"
-SHARE_EPOCH = 0
 RECEIPT = "receipt.json"
 
 
@@ -48,35 +42,24 @@ def run_mode(build: Build, options: argparse.Namespace) -> int:
     sys.stdout.write("".join(f"{notice}\n" for notice in state.terms.notices))
     known = standings(state, home_of(options), build.root)
     try:
-        if options.mode == "check":
-            return _check(state, keeper_of(build, options, state, known[-1]), home_of(options))
-        return _leave(build, options, state, known[-1])
+        return MODES[options.mode](build, options, state, known)
     except SealingRefusal as refusal:
         if refusal.reason is Reason.UNREACHABLE:
             raise EnvironmentFault(str(refusal)) from None
         raise NegativeVerdict(f"{refusal.reason.code}: {refusal}") from None  # the code is for programs
 
 
-def _check(state: DesiredState, keeper: Keeper, home: Path) -> int:
+def _check(build: Build, options: argparse.Namespace, state: DesiredState, known: tuple[Standing, ...]) -> int:
     """Open the identity key and the share, and let them go again."""
-    identity_of(state, keeper)
-    newest = newest_share(home / "transcript.jsonl") if keeper.standing.terms is state.terms else None
-    unseal_check(keeper.sealer(state.attempt), keeper.standing.terms, SHARE, SHARE_EPOCH, newest)
+    newest = newest_share(home_of(options) / "transcript.jsonl") if len(known) == 1 else None
+    check_share(state, keeper_of(build, options, state, known[-1]), newest)
     sys.stdout.write(f"party {state.party}: its share opens\n")
     return DONE
 
 
-def identity_of(state: DesiredState, keeper: Keeper) -> Ed25519PrivateKey:
-    """The enrolled key, opened. SealingRefusal for one that is another's."""
-    data = keeper.sealer(LONG_LIVED).unseal_bytes(IDENTITY, IDENTITY_EPOCH)
-    key = Ed25519PrivateKey.from_private_bytes(data)
-    if public_bytes(key) not in state.keyring.keys[state.party]:
-        raise SealingRefusal(Reason.IDENTITY, public_bytes(key).hex()[:16])
-    return key
-
-
-def _leave(build: Build, options: argparse.Namespace, state: DesiredState, standing: Standing) -> int:
+def _leave(build: Build, options: argparse.Namespace, state: DesiredState, known: tuple[Standing, ...]) -> int:
     """Erase all, and write the receipt. Done again it finds the receipt of the first time."""
+    standing = known[-1]
     order, receipt_file = state.erase_order, home_of(options) / RECEIPT
     if order is None:
         raise UsageError("put the order of `leave order` into the desired state as eraseOrder: there is none")
@@ -102,3 +85,9 @@ def _receipt(path: Path, state: DesiredState, order: EraseOrder) -> EraseReceipt
     except (OSError, ApiError):
         return None
     return receipt if receipt.problem(order, state.keyring) is None else None
+
+
+Mode = Callable[["Build", "argparse.Namespace", "DesiredState", "tuple[Standing, ...]"], int]
+MODES: Final[Mapping[str, Mode]] = {
+    "check": _check, "leave": _leave, "hand-over": run_hand_over, "take-over": run_take_over,
+}  # fmt: skip

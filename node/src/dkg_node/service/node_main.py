@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dkg_node.service.build import Build
     from dkg_node.service.cloud import Cloud
 
-MODES = ("party", "check", "leave")
+MODES = ("party", "check", "leave", "hand-over", "take-over")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
