@@ -141,6 +141,38 @@ def test_a_share_goes_to_the_new_release_and_the_old_one_leaves(
     assert "order: " in said  # an order for the first terms erases nothing under the successor
 
 
+def test_a_party_leaves_successor_terms_too(
+    organisations: Organisations, port: int, started: Started, names: Callable[[str], None], capsys: Capture
+) -> None:
+    """Both releases are this code: who erases, signs and ends what is the same."""
+    path = organisations.succeed([measure()])
+    home = organisations.take_up(1, path, port)
+    taker = started(take_over(organisations, home, dict(os.environ)))
+    assert organisations.node("hand-over", 1) == 0
+    assert taker.wait(timeout=60) == 0
+    after = ["--after", str(path), "--certificate", str(organisations.place / "certificate.json")]
+    names("local organisation 1\nlocal organisation 1\n")
+    assert organisations.order(1, 1, *after) == 0
+    state = json.loads((home / "desired-state.json").read_text())
+    (home / "desired-state.json").write_text(json.dumps({**state, "eraseOrder": organisations.ordered(1)}))
+    assert main(arguments(organisations, home, "leave")) == 0
+    assert not list(home.glob("*.sealed"))
+    key = state["successions"][0]["keyArn"]
+    papers = [*organisations.papers(1), "--receipt", str(home / "receipt.json")]
+    credentials = ["--credentials", str(organisations.place / "break-glass-1.json")]
+    capsys.readouterr()
+    refused(capsys, organisations.leave("finish", *papers, *credentials), NEGATIVE, "belongs to others")
+    old = next(e["key_arn"] for e in state["enrolments"] if e["party"] == 1)
+    mine = [*papers, *credentials, *after]
+    refused(capsys, organisations.leave("finish", *mine), USAGE, "--key-arn")
+    refused(capsys, organisations.leave("finish", *mine, "--key-arn", old), NEGATIVE, "KMS key")
+    assert organisations.leave("finish", *mine, "--key-arn", key) == 0
+    assert f"{key} is disabled" in capsys.readouterr().out
+    refused(capsys, main(arguments(organisations, home, "check")), NEGATIVE, "disabled: ")
+    organisations.write_state(1)
+    assert organisations.node("check", 1) == 0  # the first terms are another matter
+
+
 def test_code_that_the_successor_terms_do_not_list_gets_nothing(
     organisations: Organisations, changed: dict[str, str], port: int, started: Started, capsys: Capture
 ) -> None:

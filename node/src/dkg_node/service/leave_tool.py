@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from dkg_api.enrolment import EnrolmentError, Keyring, parse_enrolment
 from dkg_api.errors import ApiError
-from dkg_api.kms_policy import kms_policy, sealing_digest
+from dkg_api.kms_policy import key_arn_problem, kms_policy, sealing_digest
 from dkg_api.leave import order_erasure, parse_erase_order, parse_receipt
 from dkg_node.attestation.receipts import Leaver, judge_receipt
 from dkg_node.errors import UsageError
@@ -26,6 +26,7 @@ from dkg_node.service.cloud import read_credentials
 from dkg_node.service.command import DONE, NegativeVerdict
 from dkg_node.service.evidence_tool import instant_of
 from dkg_node.service.key_tool import load_key
+from dkg_node.service.successor_tool import current_terms
 from dkg_node.service.verify import judge, read_file, read_signed_terms
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from dkg_api.enrolment import Enrolment
     from dkg_api.leave import EraseOrder, EraseReceipt
+    from dkg_api.successor import Custody
     from dkg_api.terms import Terms
 
 DAYS = 7
@@ -62,16 +64,28 @@ def add_options(parser: argparse.ArgumentParser) -> None:
             "--enrolment", type=Path, nargs="+", required=True, metavar="FILE", help="all that you signed for the party"
         )
     for action in (order, check, finish):
-        action.add_argument("terms", type=Path, metavar="TERMS", help="terms signed by all organisations")
+        action.add_argument("terms", type=Path, metavar="TERMS", help="the first terms, signed by all organisations")
+        action.add_argument(
+            "--after",
+            type=Path,
+            nargs="+",
+            default=[],
+            metavar="FILE",
+            help="leave what followed: successor terms, in order",
+        )
+        action.add_argument("--certificate", type=Path, metavar="FILE", help="with --after: of the key set")
+    for action in (check, finish):
+        action.add_argument("--key-arn", metavar="ARN", help="with --after: the party's key under the last of them")
 
 
 def run(options: argparse.Namespace) -> int:
     """Do the action. NegativeVerdict, Refusal or SealingRefusal for a receipt that proves nothing; no key ends then."""
     terms = read_signed_terms(options.terms)
     options.edition.check(terms.attestation, "leave")
+    current = _current(options, terms)
     if options.action == "order":
-        return _order(options, terms)
-    departure = _read(options, terms)
+        return _order(options, current)
+    departure = _read(options, terms, current)
     made = departure.check(options.edition.root)
     lines = [*terms.notices, f"erased {departure.receipt.erased} object versions by {instant_of(made)}"]
     sys.stdout.write("\n".join(lines) + "\n")
@@ -82,10 +96,15 @@ def run(options: argparse.Namespace) -> int:
 class Departure:
     """An order, its receipt, and what they are held against."""
 
-    terms: Terms
+    first: Terms
+    """Whose enrolments say which identity keys are the party's."""
+    terms: Terms | Custody
+    """Under which it sealed."""
     enrolments: tuple[Enrolment, ...]
     order: EraseOrder
     receipt: EraseReceipt
+    new_key: str | None
+    """Its key under successor terms."""
 
     @property
     def party(self) -> int:
@@ -95,6 +114,8 @@ class Departure:
     @property
     def key_arns(self) -> tuple[str, ...]:
         """The keys under which it may have sealed, in order of enrolment."""
+        if self.new_key is not None:
+            return (self.new_key,)
         return tuple(dict.fromkeys(e.key_arn for e in self.enrolments if e.key_arn is not None))
 
     def check(self, root: bytes) -> int:
@@ -103,7 +124,7 @@ class Departure:
         if problem is not None:
             raise NegativeVerdict(problem)
         try:
-            keyring = Keyring.of(self.terms, self.enrolments, judge(self.terms, root))
+            keyring = Keyring.of(self.first, self.enrolments, judge(self.first, root))
         except EnrolmentError as error:
             raise NegativeVerdict(str(error)) from None
         problem = self.receipt.problem(self.order, keyring)
@@ -112,7 +133,8 @@ class Departure:
         if self.receipt.document is None:
             raise NegativeVerdict("receipt: get one from an enclave: it has no attestation document")
         own = next(e for e in self.enrolments if e.identity_key == self.receipt.identity_key)
-        sealing = None if own.key_arn is None else sealing_digest(own.key_arn, kms_policy(self.terms, self.party))
+        key_arn = own.key_arn if self.new_key is None else self.new_key
+        sealing = None if key_arn is None else sealing_digest(key_arn, kms_policy(self.terms, self.party))
         leaver = Leaver(self.terms, self.party, bytes.fromhex(own.identity_key), sealing)
         return judge_receipt(
             b64decode(self.receipt.document), root, leaver, receipt_nonce(self.order), milliseconds()
@@ -127,7 +149,16 @@ def confirm(organization: str, what: str) -> None:
         raise UsageError(f"write {organization} to go on: another name was given, and nothing was done")
 
 
-def _order(options: argparse.Namespace, terms: Terms) -> int:
+def _current(options: argparse.Namespace, terms: Terms) -> Terms | Custody:
+    """What the party leaves: the terms, or the last of what followed them. NegativeVerdict if those don't follow."""
+    if not options.after:
+        return terms
+    if options.certificate is None:
+        raise UsageError("give --certificate: successor terms are of one key set")
+    return current_terms(options, terms)[0]
+
+
+def _order(options: argparse.Namespace, terms: Terms | Custody) -> int:
     key = load_key(options.key)
     try:
         organization = terms.party(options.party).organization
@@ -144,7 +175,9 @@ def _order(options: argparse.Namespace, terms: Terms) -> int:
     return DONE
 
 
-def _read(options: argparse.Namespace, terms: Terms) -> Departure:
+def _read(options: argparse.Namespace, terms: Terms, current: Terms | Custody) -> Departure:
+    if (current is terms) != (options.key_arn is None):
+        raise UsageError("give --key-arn with --after, and only then: enrolments name the key under the first terms")
     try:
         order = parse_erase_order(read_file(options.order, "order"))
         receipt = parse_receipt(read_file(options.receipt, "receipt"))
@@ -153,7 +186,11 @@ def _read(options: argparse.Namespace, terms: Terms) -> Departure:
         raise UsageError(str(error)) from None
     if not 1 <= order.party <= terms.n:
         raise UsageError(f"give the order of a party of the terms, 1 to {terms.n}")
-    return Departure(terms, tuple(e for e in enrolments if e.party == order.party), order, receipt)
+    problem = None if options.key_arn is None else key_arn_problem(options.key_arn, current, order.party)
+    if problem is not None:
+        raise UsageError(problem)
+    own = tuple(e for e in enrolments if e.party == order.party)
+    return Departure(terms, current, own, order, receipt, options.key_arn)
 
 
 def _finish(options: argparse.Namespace, departure: Departure) -> int:

@@ -69,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _new(options: argparse.Namespace, terms: Terms) -> int:
     """Fill in what nobody chooses."""
-    current, certificate = _current(options, terms)
+    current, certificate = current_terms(options, terms)
     try:
         draft = parse(read_file(options.draft, "draft"), str(options.draft))
         if not isinstance(draft, dict):
@@ -90,7 +90,7 @@ def _new(options: argparse.Namespace, terms: Terms) -> int:
 def _sign(options: argparse.Namespace, terms: Terms) -> int:
     """Only what follows the present terms for this key set."""
     successor, signatures = read_successor_file(options.successor)
-    current, certificate = _current(options, terms)
+    current, certificate = current_terms(options, terms)
     try:
         own = sign_successor(successor, terms, options.party, load_key(options.key))
         succeed(terms, current, certificate.digest, successor, (*signatures, own))
@@ -116,7 +116,7 @@ def _merge(options: argparse.Namespace, terms: Terms) -> int:
 
 def _check(options: argparse.Namespace, terms: Terms) -> int:
     signed = read_successor_file(options.successor)
-    current, certificate = _current(options, terms)
+    current, certificate = current_terms(options, terms)
     custody = _followed(options.successor, terms, current, certificate, signed)
     lines = [*terms.notices, f"digest {custody.digest.hex()}", f"signed by all {terms.n}"]
     sys.stdout.write("\n".join(lines) + "\n")
@@ -157,7 +157,7 @@ def read_successor_file(path: Path) -> Signed:
         raise UsageError(f"{path} is damaged or was written by something else: get it again") from None
 
 
-def _current(options: argparse.Namespace, terms: Terms) -> tuple[Terms | Custody, Certificate]:
+def current_terms(options: argparse.Namespace, terms: Terms) -> tuple[Terms | Custody, Certificate]:
     """The terms that hold now, and the key set's certificate, which proves itself under the first ones."""
     try:
         certificate = parse_certificate(read_file(options.certificate, "certificate"))
