@@ -149,6 +149,10 @@ class Organisations:
             assert self.successor("sign", str(path), *certificate, *key, "--out", str(path)) == 0
         return path
 
+    def certificate(self, keyset: str) -> str:
+        """A good one for a key set of that hash."""
+        return json.dumps(certificate_of(self, keyset).as_json())
+
     def take_up(self, party: int, path: Path, port: int) -> Path:
         """The new enclave's directory; both enclaves' desired states name the successor terms of ``path``."""
         value = json.loads(path.read_text())
@@ -170,12 +174,12 @@ class Organisations:
         return str(found["KeyMetadata"]["KeyState"])
 
 
-def certificate_of(made: Organisations) -> Certificate:
+def certificate_of(made: Organisations, keyset: str = "ab" * 32) -> Certificate:
     """Signed by n-t parties."""
     terms = made.terms
     bare = Certificate(
         notices=terms.notices, terms_digest=terms.digest.hex(), sid=session_id(terms.digest, ATTEMPT).hex(), era=0,
-        digests={"keyset": "ab" * 32}, enrolments=made.enrolments,
+        digests={"keyset": keyset}, enrolments=made.enrolments,
     )  # fmt: skip
     signatures = tuple(
         CertificateSignature(

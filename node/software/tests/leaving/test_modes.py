@@ -169,6 +169,19 @@ def test_leaving_again_erases_nothing_and_shows_the_same_receipt(organisations: 
     refused(capsys, organisations.node("leave", 1), NEGATIVE, "order: ")
 
 
+def test_an_old_receipt_is_no_answer_while_something_lies_there(organisations: Organisations, capsys: Capture) -> None:
+    """A host that puts blobs back has them erased again, for as long as the key opens them."""
+    copies = {path: path.read_bytes() for path in organisations.home(1).glob("*.sealed")}
+    give_order(organisations)
+    assert organisations.node("leave", 1) == 0
+    for path, data in copies.items():
+        path.write_bytes(data)
+    capsys.readouterr()
+    assert organisations.node("leave", 1) == 0
+    assert "2 object versions erased" in capsys.readouterr().out
+    assert sealed(organisations, 1) == []
+
+
 def test_in_a_bucket_every_version_and_mark_of_deletion_goes(
     organisations: Organisations, bucket: S3Blobs, capsys: Capture
 ) -> None:

@@ -33,6 +33,7 @@ class Organisations(Protocol):
     double: Path
 
     def home(self, party: int) -> Path: ...
+    def sealer(self, party: int, attempt: int) -> Any: ...  # noqa: ANN401 - a KmsSealer
     def write_state(self, party: int, **changes: object) -> Path: ...
     def node(self, mode: str, party: int, *more: str) -> int: ...
     def order(self, party: int, serial: int = 1, *more: str) -> int: ...
@@ -41,6 +42,7 @@ class Organisations(Protocol):
     def leave(self, action: str, *arguments: str) -> int: ...
     def successor(self, step: str, *arguments: str) -> int: ...
     def succeed(self, releases: list[dict[str, str]]) -> Path: ...
+    def certificate(self, keyset: str) -> str: ...
     def take_up(self, party: int, path: Path, port: int) -> Path: ...
 
 
@@ -188,6 +190,19 @@ def test_code_that_the_successor_terms_do_not_list_gets_nothing(
     assert organisations.node("check", 1) == 0  # under the first terms all is
 
 
+def test_an_identity_key_that_nobody_enrolled_is_not_taken_over(
+    organisations: Organisations, port: int, started: Started, capsys: Capture
+) -> None:
+    organisations.sealer(1, 0).seal_bytes("identity", 0, bytes(32))
+    home = organisations.take_up(1, organisations.succeed([measure()]), port)
+    taker = started(take_over(organisations, home, dict(os.environ)))
+    capsys.readouterr()
+    refused(capsys, organisations.node("hand-over", 1), NEGATIVE, "it refused")
+    assert taker.poll() is None  # it waits for a better one
+    taker.terminate()
+    taker.wait(timeout=60)
+
+
 def test_successor_terms_without_every_signature_move_nothing(
     organisations: Organisations, port: int, capsys: Capture
 ) -> None:
@@ -213,13 +228,15 @@ def test_a_forged_or_foreign_certificate_moves_nothing(
     good = json.loads(path.read_text())
     capsys.readouterr()
     path.write_text(json.dumps({**good, "digests": {"keyset": "cd" * 32}}))
-    refused(capsys, main(arguments(organisations, home, "take-over")), NEGATIVE, "signature of party 1")
+    refused(capsys, main(arguments(organisations, home, "check")), NEGATIVE, "signature of party 1")
     path.write_text(json.dumps({**good, "signatures": good["signatures"][:2]}))
-    refused(capsys, main(arguments(organisations, home, "take-over")), NEGATIVE, "2 parties signed, 3 must")
+    refused(capsys, main(arguments(organisations, home, "check")), NEGATIVE, "2 parties signed, 3 must")
+    path.write_text(organisations.certificate("cd" * 32))
+    refused(capsys, main(arguments(organisations, home, "check")), USAGE, "another certificate")
     path.write_text(json.dumps(good))
     state = json.loads((home / "desired-state.json").read_text())
     (home / "desired-state.json").write_text(json.dumps({**state, "attempt": 2}))
-    refused(capsys, main(arguments(organisations, home, "take-over")), USAGE, "not attempt 2")
+    refused(capsys, main(arguments(organisations, home, "check")), USAGE, "not attempt 2")
 
 
 def test_a_key_elsewhere_or_with_another_policy_takes_nothing_over(
@@ -233,7 +250,7 @@ def test_a_key_elsewhere_or_with_another_policy_takes_nothing_over(
     for arn, code, words in ((old, NEGATIVE, "terms: "), (old.replace("key/", "alias/"), USAGE, "single-region key")):
         changed = {**state, "successions": [{**succession, "keyArn": arn}]}
         (home / "desired-state.json").write_text(json.dumps(changed))
-        refused(capsys, main(arguments(organisations, home, "take-over")), code, words)
+        refused(capsys, main(arguments(organisations, home, "check")), code, words)
 
 
 def test_a_hand_over_to_nobody_is_no_verdict(
