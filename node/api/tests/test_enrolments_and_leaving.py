@@ -16,6 +16,7 @@ from dkg_api.enrolment import parse_enrolment as parse
 from dkg_api.errors import ApiError
 from dkg_api.leave import LeaveError, order_erasure, parse_erase_order, parse_receipt, sign_receipt
 from dkg_api.signatures import public_bytes
+from dkg_api.successor import Custody, SuccessorError, SuccessorTerms, parse_successor
 from dkg_api.terms import Terms, parse_terms
 
 Keys = dict[int, Ed25519PrivateKey]
@@ -33,6 +34,14 @@ def golden(name: str, made: Any) -> None:  # noqa: ANN401 - any of the documents
     assert (GOLDEN / name).read_bytes() == json.dumps(made.model_dump(mode="json"), indent=1).encode() + b"\n"
 
 
+def successor_of(terms: Terms) -> SuccessorTerms:
+    return parse_successor({
+        "schemaVersion": 1, "predecessor": terms.digest.hex(), "certificate": "ab" * 32,
+        "releases": [{"pcr0": "1a" * 48, "pcr1": "1b" * 48, "pcr2": "1c" * 48}],
+        "sealing": [party.sealing.model_dump(mode="json") for party in terms.parties],
+    })  # fmt: skip
+
+
 def test_version_1_of_every_signed_document_stays_as_it_is(
     terms: Terms, full: Enrolment, organization_keys: Keys, identity_keys: Keys
 ) -> None:
@@ -40,6 +49,7 @@ def test_version_1_of_every_signed_document_stays_as_it_is(
     golden("terms-1.json", terms)
     golden("enrolment-1.json", full)
     golden("erase-order-1.json", order)
+    golden("successor-1.json", successor_of(terms))
     golden("receipt-1.json", sign_receipt(order, 5, full.document, identity_keys[2]))
 
 
@@ -47,6 +57,8 @@ def test_a_golden_file_is_read_back_as_what_it_was(terms: Terms, full: Enrolment
     assert parse_terms((GOLDEN / "terms-1.json").read_bytes()).digest == terms.digest
     assert parse((GOLDEN / "enrolment-1.json").read_bytes()) == full
     assert parse_erase_order((GOLDEN / "erase-order-1.json").read_bytes()).problem(terms, 2) is None
+    successor = parse_successor((GOLDEN / "successor-1.json").read_bytes())
+    assert (successor.digest, successor.predecessor) == (successor_of(terms).digest, terms.digest.hex())
     receipt = parse_receipt((GOLDEN / "receipt-1.json").read_bytes())
     assert (
         receipt.problem(parse_erase_order((GOLDEN / "erase-order-1.json").read_bytes()), Keyring.of(terms, [full]))
@@ -138,6 +150,33 @@ def test_an_erase_order_holds_for_one_party_of_one_terms_by_its_organisation(
     for changes in ({"serial": 0}, {"schema_version": 2}, {"x": 1}):
         with pytest.raises(LeaveError):
             parse_erase_order({**order.model_dump(), **changes})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"schemaVersion": 2},
+        {"more": 1},
+        {"releases": []},
+        {"releases": [{"pcr0": "00" * 48, "pcr1": "1b" * 48, "pcr2": "1c" * 48}]},
+        {"releases": [{"pcr0": "1a" * 48, "pcr1": "1b" * 48, "pcr2": "1c" * 48}] * 2},
+        {"predecessor": "ab"},
+        {"certificate": None},
+        {"sealing": [{"partition": "aws"}]},
+        {"threshold": 1},
+    ],
+)
+def test_what_is_no_successor_of_this_version_is_refused(terms: Terms, changes: dict[str, Any]) -> None:
+    with pytest.raises(SuccessorError):
+        parse_successor({**successor_of(terms).model_dump(mode="json"), **changes})
+
+
+def test_an_order_under_successor_terms_is_none_under_the_first(terms: Terms, organization_keys: Keys) -> None:
+    custody = Custody(terms, successor_of(terms))
+    order = order_erasure(custody, 2, 1, organization_keys[2])
+    assert order.problem(custody, 2) is None
+    assert "others" in (order.problem(terms, 2) or "")
+    assert "others" in (order_erasure(terms, 2, 1, organization_keys[2]).problem(custody, 2) or "")
 
 
 def test_a_receipt_answers_one_order_by_an_enrolled_key(

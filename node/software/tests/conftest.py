@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from subprocess import Popen
 
@@ -36,3 +37,20 @@ def started() -> Iterator[Callable[[Popen[str]], Popen[str]]]:
         if process.poll() is None:
             process.kill()
         process.communicate()
+
+
+@pytest.fixture(scope="session")
+def change_code() -> Callable[[Path], dict[str, str]]:
+    """Copies the node's packages with one line more; the environment under which Python finds the copies first."""
+
+    def change(directory: Path) -> dict[str, str]:
+        for name in ("dkg_api", "dkg_node"):
+            spec = find_spec(name)
+            assert spec is not None
+            assert spec.submodule_search_locations is not None
+            shutil.copytree(spec.submodule_search_locations[0], directory / name)
+        with (directory / "dkg_node" / "errors.py").open("a") as file:
+            file.write("CHANGED = True\n")
+        return {"PYTHONPATH": str(directory)}
+
+    return change

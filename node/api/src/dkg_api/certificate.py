@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from hashlib import sha256
 from typing import Literal
 
 from dkg_api.canonical import canonical
@@ -63,6 +64,11 @@ class Certificate(Model):
     def content(self) -> bytes:
         """What each party signs (purpose ``certificate``): all but enrolments and signatures."""
         return canonical(self.model_dump(mode="json", exclude={"enrolments", "signatures"}))
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of what is signed, 32 bytes: the same in every copy, whoever's signatures it has."""
+        return sha256(self.content()).digest()
 
     def as_json(self) -> dict[str, object]:
         """The JSON object (snake_case names)."""

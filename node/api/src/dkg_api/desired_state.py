@@ -8,13 +8,16 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints, model_validator
 
-from dkg_api.enrolment import Enrolment, EnrolmentError, Keyring
+from dkg_api.enrolment import Enrolment, EnrolmentError, KeyArn, Keyring
 from dkg_api.errors import DocumentError
+from dkg_api.leave import EraseOrder
 from dkg_api.model import CamelModel, parse_model
 from dkg_api.session import LAST_ATTEMPT
 from dkg_api.signatures import SignatureMissing, TermsSignature, require_all_signatures
+from dkg_api.successor import SuccessorTerms
 from dkg_api.terms import Terms
 
+MAX_SUCCESSIONS = 16
 Host = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.:_-]{1,253}$")]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
@@ -32,6 +35,27 @@ class PeerEntry(CamelModel):
     attest_port: Port | None = Field(default=None, description="TCP port of the handshakes; null: not known yet")
 
 
+class Bucket(CamelModel):
+    """Where in S3 the party's sealed objects lie. Every release has a prefix of its own: leaving clears a whole one."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")] = Field(
+        description="name of the bucket, which is in the party's region and account"
+    )
+    prefix: Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9._-]{1,100}/){1,8}$")] = Field(
+        description="what the keys of all objects begin with; ends with a slash"
+    )
+
+
+class Succession(CamelModel):
+    """Successor terms with the consent of the organisations, and where this party carries on under them."""
+
+    terms: SuccessorTerms = Field(description="the successor terms")
+    signatures: tuple[TermsSignature, ...] = Field(description="of all organisations")
+    key_arn: KeyArn = Field(description="the party's new KMS key")
+    host: Host = Field(description="name or address of the enclave that takes over")
+    port: Port = Field(description="TCP port where it takes over")
+
+
 class DesiredState(CamelModel):
     """What this node shall take part in."""
 
@@ -41,6 +65,11 @@ class DesiredState(CamelModel):
     attempt: Annotated[int, Field(ge=1, le=LAST_ATTEMPT)] = Field(description="number of the attempt, from 1")
     peers: tuple[PeerEntry, ...] = Field(description="one entry a party, this one too; may grow")
     enrolments: tuple[Enrolment, ...] = Field(default=(), description="of all parties; append-only")
+    bucket: Bucket | None = Field(default=None, description="where sealed objects lie; null: the party's directory")
+    erase_order: EraseOrder | None = Field(default=None, description="what the mode leave obeys; written once")
+    successions: Annotated[tuple[Succession, ...], Field(max_length=MAX_SUCCESSIONS)] = Field(
+        default=(), description="what followed the terms, in order; the last one is what holds; append-only"
+    )
 
     @model_validator(mode="after")
     def _fits_together(self) -> DesiredState:

@@ -17,6 +17,7 @@ from dkg_api.enrolment import Document, Keyring
 from dkg_api.errors import ApiError, DocumentError
 from dkg_api.model import LARGEST_INTEGER, Hex32, Hex64, Model, parse_model
 from dkg_api.signatures import public_bytes, sign, verify
+from dkg_api.successor import Custody
 from dkg_api.terms import Terms
 
 Serial = Annotated[int, Field(ge=1, le=LARGEST_INTEGER)]
@@ -40,7 +41,7 @@ class EraseOrder(Model):
         """What the organisation signs (purpose ``erase``)."""
         return canonical(self.model_dump(mode="json", exclude={"signature"}))
 
-    def problem(self, terms: Terms, party: int) -> str | None:
+    def problem(self, terms: Terms | Custody, party: int) -> str | None:
         """Why that party must not obey under these terms; None if it must."""
         if self.terms_digest != terms.digest.hex():
             return "erase order: sign one for these terms: it belongs to others"
@@ -83,8 +84,8 @@ class EraseReceipt(Model):
         return None
 
 
-def order_erasure(terms: Terms, party: int, serial: int, organization_key: Ed25519PrivateKey) -> EraseOrder:
-    """Make an order. ApiError if the key is not the one the terms name for that party."""
+def order_erasure(terms: Terms | Custody, party: int, serial: int, organization_key: Ed25519PrivateKey) -> EraseOrder:
+    """Make an order. KeyError for a party there is not, ApiError if the key is not the one the terms name for it."""
     if public_bytes(organization_key).hex() != terms.party(party).organization_key:
         raise ApiError(f"sign with the key of party {party}: this one is not the organizationKey of the terms")
     fields = {"schema_version": 1, "terms_digest": terms.digest.hex(), "party": party, "serial": serial}

@@ -12,14 +12,13 @@ from functools import cached_property
 from typing import Annotated, Literal
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from dkg_api.canonical import canonical, digest
 from dkg_api.errors import ApiError, DocumentError
-from dkg_api.kms_policy import KeyTerms
 from dkg_api.model import CamelModel, Hex32, parse_model
 from dkg_api.signatures import SignatureMissing, TermsSignature, public_bytes, sign, verify
-from dkg_api.terms import Release, SealingTerms, Terms
+from dkg_api.terms import PartyTerms, Release, SealingTerms, Terms
 
 
 class SuccessorError(DocumentError):
@@ -31,11 +30,17 @@ class SuccessorTerms(CamelModel):
 
     schema_version: Literal[1] = Field(description="1")
     predecessor: Hex32 = Field(description="digest of the terms, or of the successor terms, that these follow")
-    certificate: Hex32 = Field(description="SHA-256 of the canonical certificate of the key set")
+    certificate: Hex32 = Field(description="SHA-256 of what the certificate of the key set has signed")
     releases: Annotated[tuple[Release, ...], Field(min_length=1, max_length=8)] = Field(
         description="releases that may open the shares from now on"
     )
     sealing: tuple[SealingTerms, ...] = Field(description="where each party's new KMS key lives, by index")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> SuccessorTerms:
+        if len({release.pcr0 for release in self.releases}) != len(self.releases):
+            raise ValueError("releases: one release stands twice: remove it")
+        return self
 
     @cached_property
     def canonical(self) -> bytes:
@@ -49,18 +54,21 @@ class SuccessorTerms(CamelModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Sealing:
-    """A party of a custody."""
-
-    sealing: SealingTerms
-
-
-@dataclass(frozen=True, slots=True)
 class Custody:
-    """Successor terms as key policies, contexts and documents see them: the ceremony is the first terms'."""
+    """Successor terms as key policies, contexts, documents and orders see them. What they don't say the first do."""
 
-    ceremony: str
+    first: Terms
     successor: SuccessorTerms
+
+    @property
+    def ceremony(self) -> str:
+        """Of the first terms."""
+        return self.first.ceremony
+
+    @property
+    def n(self) -> int:
+        """Number of parties."""
+        return self.first.n
 
     @property
     def digest(self) -> bytes:
@@ -72,11 +80,9 @@ class Custody:
         """The new ones."""
         return self.successor.releases
 
-    def party(self, index: int) -> Sealing:
-        """KeyError for a party there is not."""
-        if not 1 <= index <= len(self.successor.sealing):
-            raise KeyError(index)
-        return Sealing(self.successor.sealing[index - 1])
+    def party(self, index: int) -> PartyTerms:
+        """The party with its new sealing; KeyError for a party there is not."""
+        return self.first.party(index).model_copy(update={"sealing": self.successor.sealing[index - 1]})
 
 
 def parse_successor(source: bytes | str | Mapping[str, object]) -> SuccessorTerms:
@@ -95,7 +101,7 @@ def sign_successor(
 
 def succeed(
     terms: Terms,
-    current: KeyTerms,
+    current: Terms | Custody,
     certificate: bytes,
     successor: SuccessorTerms,
     signatures: Iterable[TermsSignature],
@@ -114,7 +120,7 @@ def succeed(
     missing = [party.organization for party in terms.parties if party.index not in signed]
     if missing:
         raise SignatureMissing(f"get the successor terms signed by all: no valid signature of {', '.join(missing)}")
-    return Custody(terms.ceremony, successor)
+    return Custody(terms, successor)
 
 
 def _signed(terms: Terms, successor: SuccessorTerms, signature: TermsSignature) -> bool:

@@ -11,14 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from dkg_api.kms_policy import KeyTerms, kms_policy
-from dkg_node.sealing.aws import AwsCredentials, Surroundings, call, client
+from dkg_node.sealing.aws import AwsCredentials, call, client
 from dkg_node.sealing.development import Context
 from dkg_node.sealing.kms import KeyService
 from dkg_node.sealing.sealer import KmsSealer
+from dkg_node_software.double.cloud import double_surroundings
 
 if TYPE_CHECKING:
     from dkg_api.user_data import UserData
     from dkg_node.ceremony.ports import Attester
+    from dkg_node.sealing.aws import Surroundings
     from dkg_node.sealing.cms import Recipient
     from dkg_node.sealing.stores import BlobStore
 
@@ -38,9 +40,7 @@ class DoubleParty:
     @property
     def surroundings(self) -> Surroundings:
         """Where the double listens, and the CA that vouches for it. OSError when there is none."""
-        url = (self.state / "endpoint").read_text().strip()
-        region = self.terms.party(self.party).sealing.region
-        return Surroundings(region, {"kms": url, "s3": url}, self.state / "ca.pem", path_style=True)
+        return double_surroundings(self.state, self.terms.party(self.party).sealing.region)
 
     def api(self, service: str, kind: str = "enclave") -> Any:  # noqa: ANN401 - boto3 makes its classes at run time
         """A client as the party's enclave, operator or break-glass role."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from dkg_node.service.command import run_command
 from dkg_node.service.dkgctl import TOOLS
 from dkg_node.service.editions import Command, Edition, dispatch
+from dkg_node_software.double.cloud import DoubleCloud
 from dkg_node_software.root import SOFTWARE_ROOT
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ COMMANDS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point."""
-    edition = Edition("software", "dkg-software", "dkgctl", SOFTWARE_ROOT)
+    edition = Edition("software", "dkg-software", "dkgctl", SOFTWARE_ROOT, DoubleCloud())
     description = "A distributed key generation without enclaves. SOFTWARE ATTESTATION: PROVES NOTHING."
     return run_command(lambda given: dispatch(edition, description, COMMANDS, given), arguments)
 

@@ -6,7 +6,7 @@ import argparse
 import os
 import signal
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from threading import Thread
@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 from dkg_node.errors import AttestationError
 from dkg_node.service.build import refuse_other
+from dkg_node.service.node_main import MODES, run_node
 from dkg_node.service.node_main import add_options as add_node_options
-from dkg_node.service.node_main import run_node
+from dkg_node_software.double.cloud import DoubleCloud
 from dkg_node_software.modified import KIND as MODIFIED
 from dkg_node_software.root import SOFTWARE_ROOT
 
@@ -26,11 +27,13 @@ if TYPE_CHECKING:
     from dkg_node.algebra.kernel import Secret
     from dkg_node.ceremony.phases import Segment
     from dkg_node.ceremony.ports import Attester, Entropy, Network
+    from dkg_node.service.cloud import Cloud
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of a software node."""
     add_node_options(parser)
+    DoubleCloud().add_options(parser)
     parser.add_argument("--seed", metavar="TEXT", help="take randomness from TEXT: for reproducible tests, INSECURE")
     parser.add_argument("--until-eof", action="store_true", help="stop when standard input ends")
     parser.add_argument("--adversary", metavar="KIND", help=argparse.SUPPRESS)
@@ -38,7 +41,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Be a party until drained."""
+    """Be a party until drained, or do what another mode does."""
+    if options.mode != MODES[0]:
+        return run_node(SoftwareBuild(), options)
     from dkg_node.sealing.development import make_key_file  # noqa: PLC0415 - keeps --help quick
 
     sys.stdout.write("SOFTWARE ATTESTATION: PROVES NOTHING. DEVELOPMENT SEALING.\n")
@@ -82,6 +87,9 @@ class SoftwareBuild:
     """Where traps say that they went off."""
     program: str = "dkg-software node"
     root: bytes = SOFTWARE_ROOT
+    attestation: str = "software"
+    other: str = "dkg-node"
+    cloud: Cloud = field(default_factory=DoubleCloud)
 
     def attester(self) -> Attester:
         """A software module with this code's measurements."""
@@ -94,7 +102,7 @@ class SoftwareBuild:
         """Refuse nitro terms, and releases that are not this code."""
         from dkg_node_software.measure import measure  # noqa: PLC0415 - keeps --help quick
 
-        refuse_other(terms, "software", "dkg-node")
+        refuse_other(terms, self.attestation, self.other)
         if self.adversary == MODIFIED:
             return
         own = measure()

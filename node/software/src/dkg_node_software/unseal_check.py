@@ -92,10 +92,11 @@ class Enclave:
         """Open the party's share and let it go again."""
         from dkg_node.sealing.check import unseal_check  # noqa: PLC0415 - keeps --help quick
         from dkg_node.sealing.reasons import SealingRefusal  # noqa: PLC0415 - the same
+        from dkg_node.service.keeping import newest_share  # noqa: PLC0415 - the same
 
         try:
             sealer = self._sealer(party)
-            unseal_check(sealer, self.terms, SHARE, FINAL, newest_share(self.layout, party))
+            unseal_check(sealer, self.terms, SHARE, FINAL, newest_share(self.layout.transcript(party)))
         except SealingRefusal as refusal:
             return Verdict(party, refusal.reason.code, str(refusal))
         except SealingError as error:
@@ -131,17 +132,3 @@ def enrolled_arn(layout: Layout, party: int) -> str:
     if not arns or arns[-1] is None:
         raise SealingError(f"run the ceremony with KMS sealing: party {party} is enrolled without a key")
     return arns[-1]
-
-
-def newest_share(layout: Layout, party: int) -> str | None:
-    """SHA-256 of the blob that the party's transcript names as its sealed share, or None where it names none."""
-    path = layout.transcript(party)
-    newest = None
-    for line in path.read_text().splitlines() if path.exists() else ():
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            continue  # a line torn by a kill
-        if isinstance(entry, dict) and entry.get("event") == "sealed":
-            newest = str(entry.get("share_sha256"))
-    return newest

@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -157,20 +155,3 @@ def start() -> Iterator[Callable[[Path], RunningDouble]]:
     yield start_one
     for running in made:
         running.end()
-
-
-@pytest.fixture(scope="session")
-def change_code() -> Callable[[Path], dict[str, str]]:
-    """Copies the node's packages with one line more; the environment under which Python finds the copies first."""
-
-    def change(directory: Path) -> dict[str, str]:
-        for name in ("dkg_api", "dkg_node"):
-            spec = find_spec(name)
-            assert spec is not None
-            assert spec.submodule_search_locations is not None
-            shutil.copytree(spec.submodule_search_locations[0], directory / name)
-        with (directory / "dkg_node" / "errors.py").open("a") as file:
-            file.write("CHANGED = True\n")
-        return {"PYTHONPATH": str(directory)}
-
-    return change

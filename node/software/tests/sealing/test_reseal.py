@@ -232,7 +232,7 @@ def test_successor_terms_need_all_organisations(terms: Terms, organization_key: 
 def test_successor_terms_of_something_else_are_refused(
     terms: Terms, custody: Custody, organization_key: OrganizationKey
 ) -> None:
-    def follow(current: KeyTerms, **changes: object) -> Custody:
+    def follow(current: Terms | Custody, **changes: object) -> Custody:
         successor = successor_of(terms, terms, **changes)
         signatures = [sign_successor(successor, terms, i, organization_key(i)) for i in range(1, 5)]
         return succeed(terms, current, CERTIFICATE, successor, signatures)

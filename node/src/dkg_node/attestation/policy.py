@@ -12,7 +12,7 @@ from dkg_node.attestation.reasons import Reason, Refusal, demand
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from dkg_api.terms import Terms
+    from dkg_api.kms_policy import KeyTerms
     from dkg_api.user_data import UserData
     from dkg_node.attestation.document import Document
 
@@ -54,7 +54,7 @@ class Policy:
     """Further payload fields that the terms allow."""
 
 
-def releases_of(terms: Terms) -> frozenset[Release]:
+def releases_of(terms: KeyTerms) -> frozenset[Release]:
     """The releases of the terms as policies hold them."""
     triples = ((release.pcr0, release.pcr1, release.pcr2) for release in terms.releases)
     return frozenset(_triple(triple) for triple in triples)

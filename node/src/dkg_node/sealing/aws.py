@@ -108,6 +108,12 @@ REFUSALS: Final = {
     "InvalidArnException": Reason.NO_KEY,
     "IncorrectKeyException": Reason.OTHER_KEY,
     "InvalidCiphertextException": Reason.CONTEXT,
+    "UnrecognizedClientException": Reason.CREDENTIALS,
+    "ExpiredTokenException": Reason.CREDENTIALS,
+    "InvalidSignatureException": Reason.CREDENTIALS,
+    "InvalidAccessKeyId": Reason.CREDENTIALS,
+    "ExpiredToken": Reason.CREDENTIALS,
+    "SignatureDoesNotMatch": Reason.CREDENTIALS,
     "AccessDenied": Reason.STORE,
     "NoSuchBucket": Reason.STORE,
 }

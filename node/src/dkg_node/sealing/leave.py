@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     from dkg_api.leave import EraseOrder, EraseReceipt
+    from dkg_api.successor import Custody
     from dkg_api.terms import Terms
     from dkg_api.user_data import UserData
     from dkg_node.ceremony.ports import Attester
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 class Leaver:
     """A party that can leave: its identity key is unsealed already, for afterwards nothing can be."""
 
-    terms: Terms
+    terms: Terms | Custody
     identity: Ed25519PrivateKey
     attester: Attester
     statement: UserData

@@ -11,6 +11,7 @@ class Reason(Enum):
     """Why."""
 
     UNREACHABLE = "unreachable", "let the party reach the service again, then start it: nothing was lost"
+    CREDENTIALS = "credentials", "give the party fresh credentials of its role: AWS does not take these"
     DENIED = "denied", "run a release of the terms under these terms: the key's policy allows nothing else"
     DISABLED = "disabled", "ask whoever disabled the key: what it sealed can't be opened while it is off"
     NO_KEY = "no_key", "name the enrolled key: the service knows none of this name"
@@ -25,6 +26,7 @@ class Reason(Enum):
     KEY_POLICY = "key_policy", "make a key with the policy of the terms: this one has another"
     TERMS = "terms", "start under the terms that the key was made for: it serves others"
     GRANTS = "grants", "make a key without grants: a grant goes past the policy"
+    IDENTITY = "identity", "put the enrolled identity key back, or enrol this one: no enrolment counts for it"
     ORDER = "order", "get an order that the organisation signed for this party under these terms"
     RESEAL = "reseal", "hand over between enclaves of one party whose releases the two terms list"
     NOT_EMPTY = "not_empty", "delete what is left by hand: the store still holds objects of the party"

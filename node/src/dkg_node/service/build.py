@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from dkg_api.terms import Terms
     from dkg_node.ceremony.phases import Segment
     from dkg_node.ceremony.ports import Attester, Entropy, Network
+    from dkg_node.service.cloud import Cloud
 
 
 class Build(Protocol):
@@ -25,6 +26,21 @@ class Build(Protocol):
     @property
     def root(self) -> bytes:
         """SHA-256 of the one attestation root of this build."""
+        ...
+
+    @property
+    def attestation(self) -> str:
+        """What terms must say for this build."""
+        ...
+
+    @property
+    def other(self) -> str:
+        """The command for terms of the other attestation."""
+        ...
+
+    @property
+    def cloud(self) -> Cloud:
+        """The one AWS of this build."""
         ...
 
     def attester(self) -> Attester:

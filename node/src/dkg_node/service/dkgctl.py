@@ -15,6 +15,7 @@ TOOLS = {
     "key": Command("dkg_node.service.key_tool", "make an organisation key"),
     "terms": Command("dkg_node.service.terms_tool", "write, sign, merge, check and show the terms"),
     "enrol": Command("dkg_node.service.enrol_tool", "sign for the identity key of your party's enclave"),
+    "leave": Command("dkg_node.service.leave_tool", "give up your party's share and end its key, for good", cloud=True),
     "release": Command("dkg_node.service.release_tool", "measure the installed code"),
     "verify": Command("dkg_node.service.verify_tool", "check what a ceremony left, offline"),
     "evidence": Command("dkg_node.service.evidence_tool", "show an attestation document and judge it"),

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from dkg_node.errors import UsageError
+from dkg_node.service.cloud import Amazon
 from dkg_node.service.command import Parser
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from dkg_node.service.cloud import Cloud
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,8 @@ class Edition:
     """The program for the other attestation."""
     root: bytes
     """SHA-256 of the one attestation root of this build."""
+    cloud: Cloud = field(default_factory=Amazon)
+    """The one AWS of this build."""
 
     def check(self, attestation: str, command: str) -> None:
         """Refuse documents of the other attestation, naming the command to use."""
@@ -37,6 +42,8 @@ class Command:
 
     module: str
     help: str
+    cloud: bool = False
+    """Whether it talks to AWS."""
 
 
 def dispatch(edition: Edition, description: str, commands: Mapping[str, Command], arguments: Sequence[str]) -> int:
@@ -52,6 +59,8 @@ def dispatch(edition: Edition, description: str, commands: Mapping[str, Command]
     module = import_module(commands[name].module)
     chosen = Parser(prog=f"{edition.program} {name}", description=commands[name].help)
     chosen.set_defaults(edition=edition)
+    if commands[name].cloud:
+        edition.cloud.add_options(chosen)
     module.add_options(chosen)
     code: int = module.run(chosen.parse_args(arguments[1:]))
     return code

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dkg_node.attestation.root import NITRO_ROOT
 from dkg_node.service.build import refuse_other
+from dkg_node.service.cloud import Amazon
 from dkg_node.service.command import EnvironmentFault, Parser, run_command
 
 if TYPE_CHECKING:
@@ -19,11 +20,15 @@ if TYPE_CHECKING:
     from dkg_node.ceremony.phases import Segment
     from dkg_node.ceremony.ports import Attester, Entropy, Network
     from dkg_node.service.build import Build
+    from dkg_node.service.cloud import Cloud
+
+MODES = ("party", "check", "leave", "hand-over", "take-over")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of a node, the same in both distributions."""
     parser.add_argument("--desired-state", type=Path, required=True, metavar="FILE", help="the node's one input")
+    parser.add_argument("--mode", choices=MODES, default=MODES[0], help="what to do (default: be a party)")
     parser.add_argument("--home", type=Path, metavar="DIR", help="the party's files (default: where FILE is)")
     parser.add_argument("--objects", type=Path, metavar="DIR", help="public values (default: DIR/objects)")
     parser.add_argument("--control", type=Path, metavar="SOCKET", help="control (default: DIR/control.sock)")
@@ -33,6 +38,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run_node(build: Build, options: argparse.Namespace) -> int:
     """Run a party until it is drained; returns the exit code. Raises DkgError for what can't work."""
+    if options.mode != MODES[0]:
+        from dkg_node.service.modes import run_mode  # noqa: PLC0415 - loads boto3, which a party does without
+
+        return run_mode(build, options)
     # Read once when gRPC's core is loaded: with ECDSA certificates this leaves TLS 1.3 only, also for who dials.
     os.environ["GRPC_SSL_CIPHER_SUITES"] = "AES128-GCM-SHA256"
     from dkg_node.service.node import Node, NodeOptions  # noqa: PLC0415 - after the line above
@@ -51,6 +60,9 @@ class NitroBuild:
 
     program: str = "dkg-node"
     root: bytes = NITRO_ROOT
+    attestation: str = "nitro"
+    other: str = "dkg-software node"
+    cloud: Cloud = field(default_factory=Amazon)
 
     def attester(self) -> Attester:
         """The enclave's module."""
@@ -60,7 +72,7 @@ class NitroBuild:
 
     def check_terms(self, terms: Terms) -> None:
         """Refuse software terms always, and all others while this build can't prove its code."""
-        refuse_other(terms, "nitro", "dkg-software node")
+        refuse_other(terms, self.attestation, self.other)
         raise EnvironmentFault("Nitro attestation is not part of this version: use a later one for these terms")
 
     def network(self, network: Network, segments: Sequence[Segment]) -> Network:

@@ -1,4 +1,4 @@
-"""`terms new|sign|merge|check|show`: from a draft to terms that all n organisations signed (03, "Terms")."""
+"""`terms new|sign|merge|check|show|successor`: from a draft to terms that all n organisations signed (03, "Terms")."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from dkg_api.signatures import TermsSignature, missing_organizations, sign_terms
 from dkg_api.terms import Terms, TermsError, parse_terms
 from dkg_node.errors import UsageError
 from dkg_node.sealing.files import write_atomic
+from dkg_node.service import successor_tool
 from dkg_node.service.command import DONE, NegativeVerdict
 from dkg_node.service.key_tool import load_key
 from dkg_node.service.verify import read_file, read_terms_file
@@ -28,7 +29,7 @@ PRODUCTION = {"startGrace": 60_000, "roundTimeout": 60_000, "minRate": 10_000_00
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of `terms`."""
-    actions = parser.add_subparsers(dest="action", required=True, metavar="new|sign|merge|check|show")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="new|sign|merge|check|show|successor")
     new = actions.add_parser("new", help="complete a draft: ceremony number, versions, default timing")
     new.add_argument(
         "draft", type=Path, metavar="DRAFT", help="JSON with the fields of the terms that are yours to choose"
@@ -43,12 +44,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     check.add_argument("terms", type=Path, metavar="TERMS", help="{terms, signatures} file")
     show = actions.add_parser("show", help="print everything the terms say, for people to read before they sign")
     show.add_argument("terms", type=Path, metavar="TERMS", help="{terms, signatures} file")
+    successor_tool.add_options(actions.add_parser("successor", help="new releases and keys for shares that exist"))
     for action in (new, sign, merge):
         action.add_argument("--out", type=Path, required=True, metavar="FILE", help="where the result goes")
 
 
 def run(options: argparse.Namespace) -> int:
     """Do the action; NegativeVerdict when `check` finds signatures missing."""
+    if options.action == "successor":
+        return successor_tool.run(options)
     if options.action == "new":
         return _new(options)
     if options.action == "sign":
