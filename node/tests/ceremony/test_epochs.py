@@ -113,7 +113,7 @@ def test_a_statement_counts_when_a_quorum_has_sealed_it() -> None:
         town.epochs[1].keep(NO_PROOF, ())
         await settle()
         assert not town.epochs[1].remembered()
-        assert town.epochs[1].forgetful() == [3, 4], "whoever waits can say for whom"
+        assert town.epochs[1].unacknowledged() == [3, 4], "whoever waits can say for whom"
         assert told == []
         assert 1 in town.safes[2].peers
         assert 1 not in town.safes[3].peers
@@ -122,7 +122,7 @@ def test_a_statement_counts_when_a_quorum_has_sealed_it() -> None:
         assert not town.epochs[1].remembered()
         await settle()
         assert town.epochs[1].remembered()
-        assert town.epochs[1].forgetful() == []
+        assert town.epochs[1].unacknowledged() == []
         assert told == [True]
 
     play(scene)

@@ -234,10 +234,14 @@ def _left(run: Run) -> report.Left:
 
 
 async def _harvest(run: Run, clients: Mapping[int, ControlClient]) -> Collected:
-    """Fetch what the parties that finished made; all digests must be equal."""
+    """Fetch what the parties that finished made, then drain them; all digests must be equal."""
     for party in run.ends.stopped:
         collect.keep_transcript(run.layout, party)
-    return await collect.collect(run.layout, run.terms, {party: clients[party] for party in sorted(run.ends.done)})
+    done = {party: clients[party] for party in sorted(run.ends.done)}
+    collected = await collect.collect(run.layout, run.terms, done)
+    if not run.wish.keep:  # nobody comes back to this run: what was kept for that goes
+        await asyncio.gather(*(client.drain() for client in done.values()))
+    return collected
 
 
 async def _finish(run: Run, collected: Collected) -> int:

@@ -153,7 +153,7 @@ class Epochs:
         """Whether the newest statement counts."""
         return len(self._acknowledged) >= self._home.group.quorum
 
-    def forgetful(self) -> list[Role]:
+    def unacknowledged(self) -> list[Role]:
         """Whom it waits for before it goes on: who has not acknowledged what it kept last, while n-t have not."""
         return [] if self.remembered() else sorted(set(self._home.group.roles) - self._acknowledged)
 

@@ -23,7 +23,7 @@ from dkg_node.errors import ProtocolError, SealingError
 from dkg_node.keygen.preprocessing import Held, key_shares
 from dkg_node.offline.batch import WINDOW, restored, run_batch
 from dkg_node.offline.work import Work as BatchWork
-from dkg_node.protocols.store import fetched
+from dkg_node.protocols.store import fetched, replace_damaged
 
 if TYPE_CHECKING:
     from dkg_node.algebra.kernel import Keys, Shares
@@ -232,7 +232,7 @@ class Making:
         body = fetched(self._party.store, digest)
         if body is None:
             body = await peers.fetch(digest)
-            self._party.store.put(body)
+            replace_damaged(self._party.store, digest, body)
         return body
 
     def finish(self, chain: Chain, *, everybody: bool) -> None:

@@ -205,7 +205,7 @@ async def _certified(party: Party, control: Control) -> Chain:
 
 def _missing(party: Party, control: Control) -> list[Role]:
     """Whom it waits for: to remember its checkpoint, or else to start what comes next."""
-    return party.epochs.forgetful() or control.missing()
+    return party.epochs.unacknowledged() or control.missing()
 
 
 async def _tell(party: Party, control: Control) -> None:

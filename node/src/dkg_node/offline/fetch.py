@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dkg_node.errors import QuorumLost
 from dkg_node.offline import labels
+from dkg_node.protocols.store import replace_damaged
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,4 +75,4 @@ async def _keep(session: Session, work: Work, c: Canonical) -> None:
         asked = helpers(session.group, session.me, c.holders)
         where = f"batch {work.batch.index} chunk {c.post.chunk}"
         raise QuorumLost(f"{where}: its V can't be had from parties {list(asked)}; bring them back", asked)
-    work.store.put(labels.opened_body(prefix, v))
+    replace_damaged(work.store, c.digest, labels.opened_body(prefix, v))

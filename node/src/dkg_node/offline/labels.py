@@ -81,8 +81,11 @@ def hash_of_body(body: bytes) -> bytes:
 
 def opened_value(prefix: bytes, body: bytes) -> bytes | None:
     """V out of such a body; None if the body is another chunk's, try's or king's."""
-    v = len(body) - len(prefix) - len(enc(b""))
-    return body[-v or len(body) :] if v >= 0 and body.startswith(prefix + bytes_head(v)) else None
+    size = len(body) - len(opened_body(prefix, b""))
+    if size < 0:
+        return None
+    head = prefix + bytes_head(size)
+    return body[len(head) :] if body.startswith(head) else None
 
 
 def list_digest(place: Place, batch: Batch, generation: int, opened: Sequence[tuple[int, bytes]]) -> bytes:

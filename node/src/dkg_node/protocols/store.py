@@ -62,12 +62,13 @@ class MemoryStore:
 
 
 def fetched(store: ObjectStore, digest: bytes) -> bytes | None:
-    """A body of the store if it is really the one of that digest: a store may lie outside the enclave.
-
-    A damaged one is dropped, so that it is written again when it is had again.
-    """
+    """A body of the store if it is really the one of that digest: a store may lie outside the enclave."""
     body = store.get(digest)
-    if body is not None and sha256(body).digest() != digest:
+    return body if body is not None and sha256(body).digest() == digest else None
+
+
+def replace_damaged(store: ObjectStore, digest: bytes, body: bytes) -> None:
+    """Keep a body that a peer served: ``put`` alone would leave a damaged one of the same length where it is."""
+    if fetched(store, digest) is None:
         store.drop(digest)
-        return None
-    return body
+        store.put(body)

@@ -66,7 +66,7 @@ class DirectoryStore:
         """Keep a body; returns its SHA-256. One that is there already is not written again.
 
         A loss of power can leave an empty or cut file under the right name: its length tells. Other damage shows when
-        it is read, and ``fetched`` drops it then.
+        it is read; ``replace_damaged`` is for whoever gets it from a peer then.
         """
         digest = sha256(body).digest()
         path = self.path(digest)

@@ -17,7 +17,7 @@ from dkg_node.transport.tls import Pin, TlsIdentity, server_credentials
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-CALLERS, CONNECTIONS, PINS, EACH = 8, 2000, 4, 20
+CALLERS, CONNECTIONS, PINS, EACH = 8, 20_000, 4, 200
 """Callers at once, their connections together, pins that take turns, handshakes a turn."""
 
 
