@@ -1,4 +1,4 @@
-"""`dkg-software node`: one party over the software root, with DEVELOPMENT SEALING; a test may make it an adversary."""
+"""`dkg-software node`: one party over the software root, sealing by the AWS double; a test may make it an adversary."""
 
 from __future__ import annotations
 
@@ -26,11 +26,15 @@ if TYPE_CHECKING:
     from dkg_node.algebra.kernel import Secret
     from dkg_node.ceremony.phases import Segment
     from dkg_node.ceremony.ports import Attester, Entropy, Network
+    from dkg_node.sealing.kms import KmsApi
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of a software node."""
     add_node_options(parser)
+    parser.add_argument(
+        "--aws-double", type=Path, required=True, metavar="DIR", help="state of the AWS double that has the party's key"
+    )
     parser.add_argument("--seed", metavar="TEXT", help="take randomness from TEXT: for reproducible tests, INSECURE")
     parser.add_argument("--until-eof", action="store_true", help="stop when standard input ends")
     parser.add_argument("--adversary", metavar="KIND", help=argparse.SUPPRESS)
@@ -39,15 +43,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Be a party until drained."""
-    from dkg_node.sealing.development import make_key_file  # noqa: PLC0415 - keeps --help quick
-
-    sys.stdout.write("SOFTWARE ATTESTATION: PROVES NOTHING. DEVELOPMENT SEALING.\n")
+    sys.stdout.write("SOFTWARE ATTESTATION: PROVES NOTHING.\n")
     sys.stdout.flush()
     if options.until_eof:
         Thread(target=_stop_at_eof, daemon=True).start()
     home = (options.home or options.desired_state.absolute().parent).absolute()
-    make_key_file(home)
-    return run_node(SoftwareBuild(options.seed, options.adversary, tuple(options.trap), home / "chaos.jsonl"), options)
+    double, journal = options.aws_double.absolute(), home / "chaos.jsonl"
+    return run_node(SoftwareBuild(double, options.seed, options.adversary, tuple(options.trap), journal), options)
 
 
 def _stop_at_eof() -> None:
@@ -75,6 +77,8 @@ class SeededEntropy:
 class SoftwareBuild:
     """The software distribution."""
 
+    double: Path
+    """State of the AWS double."""
     seed: str | None = None
     adversary: str | None = None
     traps: tuple[str, ...] = ()
@@ -102,6 +106,12 @@ class SoftwareBuild:
             raise AttestationError(
                 f"this code measures pcr0 {own['pcr0'][:16]}..., which the terms do not list: use theirs"
             )
+
+    def kms(self, terms: Terms, party: int) -> KmsApi:
+        """The double, where its state says that it listens."""
+        from dkg_node_software.custody import DoubleParty  # noqa: PLC0415 - keeps --help quick
+
+        return DoubleParty(self.double, terms, party).kms()
 
     def network(self, network: Network, segments: Sequence[Segment]) -> Network:
         """Itself, or what an adversary makes of it, and the traps of chaos in it."""

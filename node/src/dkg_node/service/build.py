@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from dkg_api.terms import Terms
     from dkg_node.ceremony.phases import Segment
     from dkg_node.ceremony.ports import Attester, Entropy, Network
+    from dkg_node.sealing.kms import KmsApi
 
 
 class Build(Protocol):
@@ -33,6 +34,10 @@ class Build(Protocol):
 
     def check_terms(self, terms: Terms) -> None:
         """Refuse terms of the other attestation, and releases that are not this code. UsageError, AttestationError."""
+        ...
+
+    def kms(self, terms: Terms, party: int) -> KmsApi:
+        """The service that holds the party's key. EnvironmentFault when this machine lacks something for it."""
         ...
 
     def network(self, network: Network, segments: Sequence[Segment]) -> Network:
