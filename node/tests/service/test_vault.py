@@ -84,7 +84,8 @@ def test_what_is_set_aside_is_kept_for_people_and_read_by_nobody(vault: SealedVa
     vault.set_aside(77)
     assert vault.read() is None
     assert not sealer_in(tmp_path).has("setup-draws")
-    assert {path.name for path in tmp_path.glob("*set-aside*")} == {"control.set-aside-77", "setup-draws.set-aside-77"}
+    aside = {path.name for path in tmp_path.glob("*set-aside*")}
+    assert aside == {"control.set-aside-77.sealed", "setup-draws.set-aside-77.sealed"}
     assert vault.statements() == {2: STATEMENT}, "what it remembers of others has nothing to do with it"
     vault.set_aside(78)
 

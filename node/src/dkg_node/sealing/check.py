@@ -25,6 +25,6 @@ def unseal_check(
     found = sealer.fingerprint(name).hex()
     if not found:
         raise SealingRefusal(Reason.MISSING, name)
+    sealer.unseal_shares(name, epoch)  # first: another party's object is not called an older one
     if newest is not None and found != newest:
         raise SealingRefusal(Reason.OLDER, f"{name} is {found[:16]}..., the newest is {newest[:16]}...")
-    sealer.unseal_shares(name, epoch)
