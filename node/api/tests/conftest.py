@@ -11,6 +11,7 @@ from dkg_api.signatures import public_bytes, sign_terms
 from dkg_api.terms import Terms, parse_terms
 
 N, T = 4, 1
+KEY_ARN = "arn:aws:kms:eu-central-1:000000000000:key/00000000-0000-0000-0000-000000000001"
 
 
 @pytest.fixture(scope="session")
@@ -89,6 +90,7 @@ def make_desired_state(
             "signatures": [sign_terms(terms, i, organization_keys[i]).model_dump() for i in range(1, N + 1)],
             "party": 1,
             "attempt": 1,
+            "keyArn": KEY_ARN,
             "peers": [
                 {"index": i, "host": "127.0.0.1", "peerPort": 17001 + 10 * i, "attestPort": 17000 + 10 * i}
                 for i in range(1, N + 1)

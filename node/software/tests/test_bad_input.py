@@ -166,4 +166,4 @@ def test_code_that_the_terms_do_not_list_takes_no_part(ceremony: Ended) -> None:
     terms = parse_terms(json.loads((ceremony.out / "terms.json").read_bytes())["terms"])
     other = terms.releases[0].model_copy(update={"pcr0": "77" * 48})
     with pytest.raises(AttestationError, match="which the terms do not list"):
-        SoftwareBuild().check_terms(terms.model_copy(update={"releases": (other,)}))
+        SoftwareBuild(Path("none")).check_terms(terms.model_copy(update={"releases": (other,)}))

@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 
 from dkg_api.certificate import parse_certificate, verify_certificate
+from dkg_api.kms_policy import kms_policy, sealing_digest
 from dkg_api.report import Report
 from dkg_api.signatures import TermsSignature, missing_organizations
 from dkg_api.terms import Terms, parse_terms
 from dkg_api.transcript import verify_lines
+from dkg_api.user_data import decode_user_data
+from dkg_node.attestation.document import read_document
 from dkg_node.keygen.parameters import parameter_set
 from dkg_node.testing.commands import SEED, Ended, is_alive, run, run_local, wait_until_gone
 from dkg_node_software.preflight import needs
@@ -45,13 +48,13 @@ def test_it_ends_with_exit_0_and_a_summary_whose_last_line_is_the_result(ceremon
 
 def test_every_output_says_what_it_does_not_prove(ceremony: Ended) -> None:
     out = ceremony.out
-    for notice in (*NOTICES, "DEVELOPMENT SEALING"):
+    for notice in NOTICES:
         assert notice in ceremony.output
     for notice in NOTICES:
         assert notice in json.loads((out / "certificate.json").read_bytes())["notices"]
     for party in range(1, N + 1):
         assert NOTICES[0] in (out / "parties" / str(party) / "node.log").read_text()
-        assert (out / "parties" / str(party) / "share.sealed").read_bytes().startswith(b"DEVELOPMENT SEALING")
+        assert (out / "parties" / str(party) / "share.sealed").read_bytes().startswith(b"DKG SEALED BY KMS")
 
 
 def test_progress_shows_every_party_in_every_part(ceremony: Ended) -> None:
@@ -62,18 +65,13 @@ def test_progress_shows_every_party_in_every_part(ceremony: Ended) -> None:
 
 def test_out_holds_exactly_the_files_of_the_design(ceremony: Ended) -> None:
     left = {str(path.relative_to(ceremony.out)) for path in ceremony.out.rglob("*") if path.is_file()}
-    own = (
-        "share.sealed",
-        "prss.sealed",
-        "identity.sealed",
-        "DEVELOPMENT-SEALING.key",
-        "node.log",
-        "desired-state.json",
-    )
+    own = ("share.sealed", "prss.sealed", "identity.sealed", "node.log", "desired-state.json")
+    double = ("audit.jsonl", "ca.pem", "endpoint", "keys.json", "principals.json", "server.pem")
     assert left == {
         "terms.json",
         "certificate.json",
         "report.json",
+        *(f"aws-double/{name}" for name in double),
         *(f"public/{name}.bin" for name in KEYS),
         *(f"transcript/{party}.jsonl" for party in range(1, N + 1)),
         *(f"parties/{party}/{name}" for party in range(1, N + 1) for name in own),
@@ -85,8 +83,32 @@ def test_secrets_are_for_their_owner_only(ceremony: Ended) -> None:
     for party in range(1, N + 1):
         home = ceremony.out / "parties" / str(party)
         assert home.stat().st_mode & 0o077 == 0
-        for name in ("share.sealed", "prss.sealed", "identity.sealed", "DEVELOPMENT-SEALING.key"):
+        for name in ("share.sealed", "prss.sealed", "identity.sealed"):
             assert (home / name).stat().st_mode & 0o777 == 0o600
+    for name in ("keys.json", "server.pem"):
+        assert (ceremony.out / "aws-double" / name).stat().st_mode & 0o777 == 0o600
+
+
+def test_all_parties_sealed_under_keys_of_their_own_and_asked_for_no_more_than_they_need(ceremony: Ended) -> None:
+    """Key, policy and grants before anything else; a data key for the identity and one for the attempt."""
+    lines = (ceremony.out / "aws-double" / "audit.jsonl").read_text().splitlines()
+    entries = [entry for entry in map(json.loads, lines) if entry["eventName"] != "CreateKey"]
+    assert [entry for entry in entries if "errorCode" in entry] == []
+    for party in range(1, N + 1):
+        asked = [e["eventName"] for e in entries if e["userIdentity"]["arn"].endswith(f"{party:012d}:role/enclave")]
+        first = ["DescribeKey", "GetKeyPolicy", "ListGrants", "GenerateDataKey", "GenerateDataKey"]
+        assert asked[: len(first)] == first
+        assert set(asked[len(first) :]) == {"Decrypt"}, "to open the share afterwards"
+
+
+def test_the_enrolments_vouch_for_the_keys_that_were_read_back(ceremony: Ended, terms: Terms) -> None:
+    certificate = parse_certificate((ceremony.out / "certificate.json").read_bytes())
+    for enrolment in certificate.enrolments:
+        assert enrolment.key_arn is not None
+        assert enrolment.evidence is not None
+        said = decode_user_data(read_document(enrolment.evidence).user_data)
+        assert said is not None
+        assert said.sealing == sealing_digest(enrolment.key_arn, kms_policy(terms, enrolment.party))
 
 
 def test_the_certificate_is_signed_by_all_and_names_the_files(ceremony: Ended, terms: Terms) -> None:

@@ -1,4 +1,4 @@
-"""The key out of development shares: robust against t wrong ones, never silent about damage."""
+"""The key out of sealed shares: robust against t wrong ones, never silent about damage."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import pytest
 
 from dkg_api.terms import parse_terms
 from dkg_node.algebra.kernel import Shares
-from dkg_node.sealing.development import KEY_FILE, Context, DevelopmentSealer, read_key_file
 from dkg_node.testing.commands import Ended, run
+from dkg_node_software.custody import Enclaves
+from dkg_node_software.double.running import running_double
+from dkg_node_software.layout import Layout
 
 
 def reconstruct(out: Path, target: Path, *more: str) -> Ended:
@@ -30,11 +32,12 @@ def client_key(ceremony: Ended, tmp_path_factory: pytest.TempPathFactory) -> byt
 def falsify(out: Path, party: int) -> None:
     """Seal another share, in good form, in the place of the party's own."""
     terms = parse_terms(json.loads((out / "terms.json").read_bytes())["terms"])
-    home = out / "parties" / str(party)
-    context = Context(terms.ceremony, terms.digest, party, 1)
-    sealer = DevelopmentSealer(home, read_key_file(home / KEY_FILE), context)
-    share = sealer.unseal_shares("share", 0)
-    sealer.seal_shares("share", 0, share.add(Shares.from_wire(128, bytes([party]) * 64 * len(share))))
+    layout = Layout(out)
+    enclaves = Enclaves.of(layout, terms)
+    with running_double(layout.double):
+        sealer = enclaves.sealer(party, enclaves.service(party))
+        share = sealer.unseal_shares("share", 0)
+        sealer.seal_shares("share", 0, share.add(Shares.from_wire(128, bytes([party]) * 64 * len(share))))
 
 
 @pytest.mark.parametrize("party", [1, 4])
@@ -70,7 +73,7 @@ def test_a_corrupt_share_file_is_refused_in_one_line_and_can_be_left_out(
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(data)
-    reconstruct(copy, tmp_path / "key.bin").check_refused(1, str(path), "damaged")
+    reconstruct(copy, tmp_path / "key.bin").check_refused(1, "the share of party 3", "damaged")
     assert not (tmp_path / "key.bin").exists()
     assert reconstruct(copy, tmp_path / "key.bin", "--without", "3").code == 0
     assert (tmp_path / "key.bin").read_bytes() == client_key
@@ -79,7 +82,7 @@ def test_a_corrupt_share_file_is_refused_in_one_line_and_can_be_left_out(
 def test_a_share_of_another_party_is_refused(copy: Path, tmp_path: Path) -> None:
     one, two = (copy / "parties" / str(party) / "share.sealed" for party in (1, 2))
     one.write_bytes(two.read_bytes())
-    reconstruct(copy, tmp_path / "key.bin").check_refused(1, str(one))
+    reconstruct(copy, tmp_path / "key.bin").check_refused(1, "the share of party 1", "another key")
 
 
 def test_an_existing_file_is_never_overwritten(ceremony: Ended, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import json
 import subprocess
 import time
 from base64 import b64decode
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -21,6 +21,8 @@ from dkg_node.protocols.session import Group
 from dkg_node.sealing.files import write_atomic
 from dkg_node.testing.commands import base_port, program
 from dkg_node_software import agreement
+from dkg_node_software.custody import DoubleParty, write_table
+from dkg_node_software.double.running import running_double
 from dkg_node_software.measure import measure
 
 Register = Callable[[subprocess.Popen[str]], subprocess.Popen[str]]
@@ -40,6 +42,11 @@ class Scene:
     register: Register
     identities: dict[int, bytes]
     documents: dict[int, bytes]
+    arns: dict[int, str]
+
+    @property
+    def double(self) -> Path:
+        return self.home / "aws-double"
 
     def state(self, party: int, **changes: object) -> dict[str, Any]:
         agreed = self.agreed
@@ -47,7 +54,7 @@ class Scene:
             {"index": i, "host": HOST, "peerPort": self.port(i), "attestPort": self.port(i) - 1} for i in GROUP.roles
         ]
         enrolments = [
-            enrol(agreed.terms.digest, i, key, agreed.keys[i], self.documents.get(i)).model_dump()
+            enrol(agreed.terms.digest, i, key, agreed.keys[i], self.documents.get(i), self.arns[i]).model_dump()
             for i, key in self.identities.items()
         ]
         value = {
@@ -55,6 +62,7 @@ class Scene:
             "signatures": [signature.model_dump() for signature in agreed.signatures],
             "party": party,
             "attempt": 1,
+            "keyArn": self.arns[party],
             "peers": peers,
             "enrolments": enrolments,
         }
@@ -69,13 +77,15 @@ class Scene:
         write_atomic(path, json.dumps(state).encode())
         return path
 
-    def start(self, party: int, port: int | None = None) -> subprocess.Popen[str]:
-        """Start a node with an incomplete state; note what it publishes of itself."""
+    def start(self, party: int, port: int | None = None, *, introduced: bool = True) -> subprocess.Popen[str]:
+        """Start a node with an incomplete state; note what it publishes of itself, if it will come to that."""
         path = self.write(party, self.state(party, enrolments=[]))
         arguments = ["--desired-state", str(path), "--control", str(self.home / f"{party}.sock")]
         listen = ["--listen", f"{HOST}:{port or self.port(party)}", "--attest-listen", f"{HOST}:{self.port(party) - 1}"]
-        command = [program("dkg-software"), "node", *arguments, *listen]
+        command = [program("dkg-software"), "node", *arguments, *listen, "--aws-double", str(self.double)]
         node = self.register(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+        if not introduced:
+            return node
         identity = path.with_name("identity.json")
         while not identity.exists():
             assert node.poll() is None, node.communicate()
@@ -89,14 +99,18 @@ class Scene:
 @pytest.fixture
 def scene(
     tmp_path: Path, started: Register, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
-) -> Scene:
+) -> Iterator[Scene]:
     monkeypatch.setattr(agreement, "SLACK", timedelta(seconds=SECONDS))
     pace = agreement.Pace(start_grace=50, round_timeout=50, min_rate=10**10, min_speed=10**6)
     agreed = agreement.agree("test", GROUP, [measure()], pace, None)
     identities = {i: public_bytes(Ed25519PrivateKey.from_private_bytes(bytes([i]) * 32)) for i in GROUP.roles}
     home = tmp_path_factory.mktemp("n")
     assert tmp_path.exists()
-    return Scene(home, agreed, base_port(4), started, identities, {})
+    scene = Scene(home, agreed, base_port(4), started, identities, {}, {})
+    write_table(scene.double, agreed.terms, GROUP.n)
+    with running_double(scene.double):
+        scene.arns.update({i: DoubleParty(scene.double, agreed.terms, i).make_key() for i in GROUP.roles})
+        yield scene
 
 
 def ended(node: subprocess.Popen[str], code: int, *words: str) -> None:
@@ -141,7 +155,37 @@ def test_terms_whose_plan_outlasts_the_deadline_start_nothing(scene: Scene, monk
     monkeypatch.setattr(agreement, "SLACK", timedelta(seconds=-2))
     pace = agreement.Pace(start_grace=50, round_timeout=50, min_rate=10**10, min_speed=10**6)
     short = agreement.agree("test", GROUP, [measure()], pace, None)
-    late = Scene(scene.home, short, scene.base, scene.register, scene.identities, scene.documents)
+    arns = {i: DoubleParty(scene.double, short.terms, i).make_key() for i in GROUP.roles}
+    late = Scene(scene.home, short, scene.base, scene.register, scene.identities, scene.documents, arns)
     node = late.start(1)
     late.write(1, late.state(1))
     ended(node, 2, "choose a later deadline in the terms")
+
+
+def test_a_node_that_cannot_reach_kms_says_so_and_makes_nothing(scene: Scene) -> None:
+    (scene.double / "endpoint").write_text(f"https://{HOST}:{scene.base}\n")  # nobody listens there
+    ended(scene.start(1, introduced=False), 4, "let the party reach the service again")
+    assert not list((scene.home / "1").glob("*.sealed"))
+    assert not (scene.home / "1" / "identity.json").exists()
+
+
+def test_a_node_without_a_double_says_what_to_start(scene: Scene) -> None:
+    (scene.double / "endpoint").unlink()
+    ended(scene.start(1, introduced=False), 4, "start the double first")
+
+
+def test_a_node_whose_key_serves_others_makes_nothing(scene: Scene) -> None:
+    """The host names a key of the same account that was made for other terms."""
+    others = agreement.agree("test", GROUP, [measure()], agreement.Pace(), None)
+    scene.arns[1] = DoubleParty(scene.double, others.terms, 1).make_key()
+    ended(scene.start(1, introduced=False), 1, "start under the terms that the key was made for")
+    assert not list((scene.home / "1").glob("*.sealed"))
+
+
+def test_a_node_whose_key_was_disabled_does_not_start_again(scene: Scene) -> None:
+    first = scene.start(1)
+    first.terminate()
+    first.communicate(timeout=60)
+    side = DoubleParty(scene.double, scene.agreed.terms, 1)
+    side.api("kms", "break-glass").disable_key(KeyId=scene.arns[1])
+    ended(scene.start(1, introduced=False), 1, "ask whoever disabled the key")

@@ -19,7 +19,6 @@ from dkg_node.offline.chunk import Batch, Chunk
 from dkg_node.protocols.broadcast import HEAD, SIGNATURE
 from dkg_node.protocols.prss import ANSWER, ENTRY, certify, keys_of
 from dkg_node.protocols.session import SEGMENTS, Group
-from dkg_node.sealing.development import KEY_FILE
 from dkg_node.sharing.sets import contains, sets_of
 from dkg_node.testing.control_party import mac
 from dkg_node.testing.setup_world import SID, Draws, Home, SetupWorld
@@ -371,7 +370,7 @@ def test_nothing_of_the_setup_is_left_once_everybody_has_its_share(world: SetupW
     assert home.keeper().reply(LIAR, digest + place) is not None, "also after a restart"
     keeper.forget()
     assert keeper.reply(LIAR, digest + place) is None
-    assert [path.name for path in home.directory.iterdir()] == [KEY_FILE]
+    assert list(home.directory.iterdir()) == []
 
 
 @dataclass(slots=True)

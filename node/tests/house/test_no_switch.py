@@ -77,6 +77,7 @@ def test_no_option_of_a_node_or_tool_sounds_like_a_way_round() -> None:
 
 def test_the_desired_state_has_no_field_for_a_root_or_a_policy() -> None:
     assert set(DesiredState.model_fields) == {
-        "terms", "signatures", "party", "attempt", "peers", "enrolments", "bucket", "erase_order", "successions",
+        "terms", "signatures", "party", "attempt", "key_arn", "peers", "enrolments", "bucket", "erase_order",
+        "successions",
     }  # fmt: skip
     assert set(PeerEntry.model_fields) == {"index", "host", "peer_port", "attest_port"}

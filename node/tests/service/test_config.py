@@ -32,6 +32,7 @@ def state(organization_keys: dict[int, Ed25519PrivateKey], terms_json: dict[str,
             "signatures": [sign_terms(terms, i, key).model_dump() for i, key in organization_keys.items()],
             "party": 1,
             "attempt": attempt,
+            "keyArn": "arn:aws:kms:eu-central-1:000000000000:key/00000000-0000-0000-0000-000000000001",
             "peers": [
                 {
                     "index": i,

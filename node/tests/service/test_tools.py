@@ -161,24 +161,41 @@ def test_dkgctl_refuses_a_software_ceremony_and_names_the_command(
     refused(capsys, dkgctl.main(arguments), USAGE, f"use dkg-software {command}")
 
 
-def test_the_production_node_refuses_software_terms_and_starts_nothing(
-    tmp_path: Path, terms_json: dict[str, Any], organization_keys: dict[int, Ed25519PrivateKey], capsys: Capture
-) -> None:
+def state_file(directory: Path, terms_json: dict[str, Any], keys: dict[int, Ed25519PrivateKey]) -> Path:
     terms = parse_terms(terms_json)
     state = {
         "terms": terms.as_json(),
-        "signatures": [sign_terms(terms, i, key).model_dump() for i, key in organization_keys.items()],
+        "signatures": [sign_terms(terms, i, key).model_dump() for i, key in keys.items()],
         "party": 1,
         "attempt": 1,
+        "keyArn": "arn:aws:kms:eu-central-1:000000000000:key/00000000-0000-0000-0000-000000000001",
         "peers": [],
         "enrolments": [],
     }
-    path = tmp_path / "desired-state.json"
+    path = directory / "desired-state.json"
     path.write_text(json.dumps(state))
-    refused(capsys, node_main.main(["--desired-state", str(path)]), USAGE, "use dkg-software node")
+    return path
+
+
+def test_the_production_node_refuses_software_terms_and_starts_nothing(
+    tmp_path: Path, terms_json: dict[str, Any], organization_keys: dict[int, Ed25519PrivateKey], capsys: Capture
+) -> None:
+    path = state_file(tmp_path, terms_json, organization_keys)
+    arguments = ["--desired-state", str(path), "--credentials", "none"]
+    refused(capsys, node_main.main(arguments), USAGE, "use dkg-software node")
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_the_production_node_says_what_it_needs(capsys: Capture) -> None:
     refused(capsys, node_main.main([]), USAGE, "--desired-state")
-    refused(capsys, node_main.main(["--desired-state", "/nonexistent.json"]), USAGE, "can't read the desired state")
+    refused(capsys, node_main.main(["--desired-state", "/nonexistent.json"]), USAGE, "--credentials")
+    arguments = ["--desired-state", "/nonexistent.json", "--credentials", "none"]
+    refused(capsys, node_main.main(arguments), USAGE, "can't read the desired state")
+
+
+def test_the_production_node_refuses_to_start_where_no_enclave_is(
+    tmp_path: Path, terms_json: dict[str, Any], organization_keys: dict[int, Ed25519PrivateKey], capsys: Capture
+) -> None:
+    path = state_file(tmp_path, {**terms_json, "attestation": "nitro"}, organization_keys)
+    refused(capsys, node_main.main(["--desired-state", str(path), "--credentials", "none"]), 1, "inside an enclave")
+    assert list(tmp_path.iterdir()) == [path]

@@ -14,10 +14,11 @@ from dkg_node.errors import OpeningLost, SealedStateRolledBack, SealingError
 from dkg_node.protocols.session import Group
 from dkg_node.protocols.state import PublicState
 from dkg_node.protocols.store import fetched, replace_damaged
-from dkg_node.sealing.development import Context, DevelopmentSealer, make_key_file, read_key_file
+from dkg_node.sealing.sealer import KmsSealer
 from dkg_node.service import adapters
 from dkg_node.service.adapters import DirectoryStore
 from dkg_node.service.vault import SealedVault
+from dkg_node.testing.plain_keys import plain_sealer
 
 GROUP = Group(4, 1)
 CORE = Core(Position(0, 0), bytes(32), bytes(32), PublicState())
@@ -26,9 +27,8 @@ PROOF = EraProof(2, {1: bytes(64), 2: bytes(64), 3: bytes(64)})
 STATEMENT = EpochStatement(Stamp(Place(7, 3), bytes(32)), bytes(64))
 
 
-def sealer_in(directory: Path, party: int = 1) -> DevelopmentSealer:
-    key = read_key_file(make_key_file(directory))
-    return DevelopmentSealer(directory, key, Context("ab" * 16, bytes(32), party, 1))
+def sealer_in(directory: Path, party: int = 1) -> KmsSealer:
+    return plain_sealer(directory, party)
 
 
 @pytest.fixture
@@ -84,7 +84,8 @@ def test_what_is_set_aside_is_kept_for_people_and_read_by_nobody(vault: SealedVa
     vault.set_aside(77)
     assert vault.read() is None
     assert not sealer_in(tmp_path).has("setup-draws")
-    assert {path.name for path in tmp_path.glob("*set-aside*")} == {"control.set-aside-77", "setup-draws.set-aside-77"}
+    aside = {path.name for path in tmp_path.glob("*set-aside*")}
+    assert aside == {"control.set-aside-77.sealed", "setup-draws.set-aside-77.sealed"}
     assert vault.statements() == {2: STATEMENT}, "what it remembers of others has nothing to do with it"
     vault.set_aside(78)
 

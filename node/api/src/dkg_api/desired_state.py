@@ -10,6 +10,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from dkg_api.enrolment import Enrolment, EnrolmentError, KeyArn, Keyring
 from dkg_api.errors import DocumentError
+from dkg_api.kms_policy import key_arn_problem
 from dkg_api.leave import EraseOrder
 from dkg_api.model import CamelModel, parse_model
 from dkg_api.session import LAST_ATTEMPT
@@ -63,6 +64,7 @@ class DesiredState(CamelModel):
     signatures: tuple[TermsSignature, ...] = Field(description="of all organisations")
     party: int = Field(description="which party this node is")
     attempt: Annotated[int, Field(ge=1, le=LAST_ATTEMPT)] = Field(description="number of the attempt, from 1")
+    key_arn: KeyArn = Field(description="the party's KMS key; the node reads its policy back before it trusts it")
     peers: tuple[PeerEntry, ...] = Field(description="one entry a party, this one too; may grow")
     enrolments: tuple[Enrolment, ...] = Field(default=(), description="of all parties; append-only")
     bucket: Bucket | None = Field(default=None, description="where sealed objects lie; null: the party's directory")
@@ -76,6 +78,9 @@ class DesiredState(CamelModel):
         n = self.terms.n
         if not 1 <= self.party <= n:
             raise ValueError(f"party: {self.party} is not in the terms: use 1 to {n}")
+        problem = key_arn_problem(self.key_arn, self.terms, self.party)
+        if problem is not None:
+            raise ValueError(f"keyArn: {problem}")
         counts = Counter(peer.index for peer in self.peers)
         wrong = sorted(index for index in counts if not 1 <= index <= n or counts[index] > 1)
         if wrong:

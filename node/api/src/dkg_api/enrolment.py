@@ -53,7 +53,7 @@ class Enrolment(Model):
     document: Document | None = None
     """The enclave's attestation document (purpose ``enrol``), base64. Whoever appraises refuses None."""
     key_arn: KeyArn | None = None
-    """The KMS key's name; none with the development-only sealer."""
+    """The KMS key's name. A node's document vouches for it: without it, an enrolment of a node counts for nothing."""
     signature: Hex64
 
     def content(self) -> bytes:

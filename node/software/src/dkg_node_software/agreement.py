@@ -104,10 +104,10 @@ def _party(index: int, key: Ed25519PrivateKey) -> dict[str, object]:
         "sealing": {
             "partition": "aws",
             "region": "local",
-            "account": "000000000000",
-            "enclaveRole": "development-sealing",
-            "operatorRole": "development-sealing",
-            "breakGlassRole": "development-sealing",
+            "account": f"{index:012d}",
+            "enclaveRole": "enclave",
+            "operatorRole": "operator",
+            "breakGlassRole": "break-glass",
         },
     }
 

@@ -6,23 +6,33 @@ it is in the production distribution, which computes its endpoints and trusts Am
 
 from __future__ import annotations
 
+import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from dkg_api.desired_state import parse_desired_state
+from dkg_api.errors import ApiError
 from dkg_api.kms_policy import KeyTerms, kms_policy
+from dkg_api.user_data import UserData
+from dkg_node.errors import SealingError
 from dkg_node.sealing.aws import AwsCredentials, call, client
-from dkg_node.sealing.development import Context
-from dkg_node.sealing.kms import KeyService
+from dkg_node.sealing.kms import Context, KeyService
 from dkg_node.sealing.sealer import KmsSealer
+from dkg_node.sealing.stores import DirectoryBlobs
+from dkg_node.service.cloud import Aws
+from dkg_node_software.agreement import ATTEMPT
 from dkg_node_software.double.cloud import double_surroundings
+from dkg_node_software.root import SOFTWARE_ROOT
 
 if TYPE_CHECKING:
-    from dkg_api.user_data import UserData
+    from dkg_api.terms import Terms
     from dkg_node.ceremony.ports import Attester
-    from dkg_node.sealing.aws import Surroundings
+    from dkg_node.sealing.aws import CredentialSource, Surroundings
     from dkg_node.sealing.cms import Recipient
     from dkg_node.sealing.stores import BlobStore
+    from dkg_node_software.layout import Layout
 
 KINDS: Final = {"enclave": "ENCLAVE0", "operator": "OPERATOR", "break-glass": "BREAKGLA"}
 BUCKET: Final = "dkg-shares"
@@ -39,13 +49,20 @@ class DoubleParty:
 
     @property
     def surroundings(self) -> Surroundings:
-        """Where the double listens, and the CA that vouches for it. OSError when there is none."""
+        """Where the double listens, and the CA that vouches for it. EnvironmentFault when there is none."""
         return double_surroundings(self.state, self.terms.party(self.party).sealing.region)
 
     def api(self, service: str, kind: str = "enclave") -> Any:  # noqa: ANN401 - boto3 makes its classes at run time
         """A client as the party's enclave, operator or break-glass role."""
+        return client(service, self.surroundings, self._source(kind))
+
+    def aws(self) -> Aws:
+        """AWS as the party's enclave reaches it."""
+        return Aws(self.surroundings, self._source("enclave"), self.terms.party(self.party).sealing.account)
+
+    def _source(self, kind: str) -> CredentialSource:
         credentials = AwsCredentials(access_key(kind, self.party), SECRET)
-        return client(service, self.surroundings, lambda: credentials)
+        return lambda: credentials
 
     def make_key(self) -> str:
         """The party's KMS key, made as its operator makes it; its ARN. SealingRefusal when the double makes none."""
@@ -56,7 +73,7 @@ class DoubleParty:
 
     def key_service(self, key_arn: str, attester: Attester, recipient: Recipient, statement: UserData) -> KeyService:
         """The key as the enclave uses it."""
-        return KeyService(self.api("kms"), key_arn, attester, recipient, statement)
+        return KeyService(self.aws().kms(), key_arn, attester, recipient, statement)
 
     def sealer(self, service: KeyService, store: BlobStore, attempt: int) -> KmsSealer:
         """The party's sealer of an attempt; 0 for what outlives attempts."""
@@ -82,3 +99,50 @@ def write_table(state: Path, terms: KeyTerms, parties: int) -> None:
         entries[access_key("break-glass", party)] = Entry(root + sealing.break_glass_role)
     state.mkdir(parents=True, exist_ok=True)
     write_principals(state, entries)
+
+
+@dataclass(frozen=True, slots=True)
+class Enclaves:
+    """This installation's code in the place of every party's enclave, once the ceremony is over."""
+
+    layout: Layout
+    terms: Terms
+    attester: Attester
+    recipient: Recipient
+
+    @classmethod
+    def of(cls, layout: Layout, terms: Terms) -> Enclaves:
+        """Those of a boot of this code."""
+        from dkg_node.sealing.cms import Recipient  # noqa: PLC0415 - only here is one made
+        from dkg_node_software.measure import measure  # noqa: PLC0415 - reads all code
+        from dkg_node_software.nsm import software_attester  # noqa: PLC0415 - the same
+
+        return cls(layout, terms, software_attester(measure()), Recipient.fresh())
+
+    def service(self, party: int) -> KeyService:
+        """The party's enrolled key. SealingError when none is enrolled."""
+        said = UserData(
+            purpose="kms", terms_digest=self.terms.digest, attempt=ATTEMPT, party=party, boot_id=os.urandom(16),
+            boot_number=time.time_ns(), root=SOFTWARE_ROOT,
+        )  # fmt: skip
+        arn = enrolled_arn(self.layout, party)
+        return self._side(party).key_service(arn, self.attester, self.recipient, said)
+
+    def sealer(self, party: int, service: KeyService) -> KmsSealer:
+        """Of what the party sealed in its directory."""
+        return self._side(party).sealer(service, DirectoryBlobs(self.layout.party(party)), ATTEMPT)
+
+    def _side(self, party: int) -> DoubleParty:
+        return DoubleParty(self.layout.double, self.terms, party)
+
+
+def enrolled_arn(layout: Layout, party: int) -> str:
+    """ARN of the key that the party's last enrolment names. SealingError when none does."""
+    try:
+        state = parse_desired_state(layout.desired_state(party).read_bytes())
+    except (OSError, ApiError) as error:
+        raise SealingError(f"can't read the enrolments of party {party}: {error}; put the file back") from None
+    arns = [enrolment.key_arn for enrolment in state.enrolments if enrolment.party == party]
+    if not arns or arns[-1] is None:
+        raise SealingError(f"take the directory of a ceremony: in this one party {party} is enrolled without a key")
+    return arns[-1]

@@ -21,7 +21,9 @@ from dkg_node.service.control_client import ControlClient
 from dkg_node.service.report_tool import lines_of
 from dkg_node_software import collect, report
 from dkg_node_software.agreement import ATTEMPT, Agreement, Pace, agree
+from dkg_node_software.custody import DoubleParty, enrolled_arn, write_table
 from dkg_node_software.display import Display
+from dkg_node_software.double.running import running_double
 from dkg_node_software.layout import Layout
 from dkg_node_software.measure import measure
 from dkg_node_software.preflight import attest_port, peer_port
@@ -76,7 +78,13 @@ class Run:
 async def launch(wish: Wish) -> int:
     """Run the ceremony; returns 0. Raises DkgError; whatever happens, no process stays behind but with --keep."""
     run = await _prepare(wish)
-    keep = False
+    with running_double(run.layout.double):
+        return await _launch(run)
+
+
+async def _launch(run: Run) -> int:
+    """From the first process to the summary."""
+    wish, keep = run.wish, False
     try:
         clients = await _start(run)
         await _watch(run, clients)
@@ -99,12 +107,13 @@ async def _prepare(wish: Wish) -> Run:
         layout.make(group.n)
         agreement = agree(wish.parameter_set, group, [await asyncio.to_thread(measure)], Pace(*wish.pace), wish.seed)
         write_atomic(layout.terms, _json(_signed_terms(agreement)))
+        write_table(layout.double, agreement.terms, group.n)
     else:
         agreement = Agreement(wish.unfinished.terms, wish.unfinished.signatures, {})
     enrolments = wish.unfinished.enrolments if wish.unfinished is not None else ()
     display = Display(group.n)
     seeded = ["SEEDED RANDOMNESS: ANYBODY CAN REPEAT IT"] if wish.seed is not None else []
-    for line in (*agreement.terms.notices, "DEVELOPMENT SEALING", *seeded, f"terms {agreement.terms.digest.hex()}"):
+    for line in (*agreement.terms.notices, *seeded, f"terms {agreement.terms.digest.hex()}"):
         display.say(line)
     listen = {party: f"{HOST}:{peer_port(wish.base_port, party)}" for party in group.roles}
     attest = {party: f"{HOST}:{attest_port(wish.base_port, party)}" for party in group.roles}
@@ -123,7 +132,7 @@ def _signed_terms(agreement: Agreement) -> dict[str, object]:
 
 async def _start(run: Run) -> dict[int, ControlClient]:
     """Start all nodes, enrol the identities they made, tell everybody about everybody."""
-    agreement, parties = run.agreement, list(run.group.roles)
+    agreement, parties, arns = run.agreement, list(run.group.roles), _kms_keys(run)
     peers: list[dict[str, object]] = [
         {
             "index": party, "host": HOST, "peerPort": peer_port(run.wish.base_port, party),
@@ -133,17 +142,17 @@ async def _start(run: Run) -> dict[int, ControlClient]:
     ]  # fmt: skip
     for party in parties:
         (run.layout.party(party) / "identity.json").unlink(missing_ok=True)
-        write_atomic(run.layout.desired_state(party), _json(_state(agreement, party, peers, run.enrolments)))
+        write_atomic(run.layout.desired_state(party), _json(_state(agreement, arns, party, peers, run.enrolments)))
         run.processes.launch(party)
     found = await asyncio.gather(*(run.processes.identity(party) for party in parties))
     keys = {party: bytes.fromhex(facts.identity_key) for party, facts in zip(parties, found, strict=True)}
     documents = {party: b64decode(facts.document) for party, facts in zip(parties, found, strict=True)}
     enrolments = run.enrolments or [
-        enrol(agreement.terms.digest, party, key, agreement.keys[party], documents[party])
+        enrol(agreement.terms.digest, party, key, agreement.keys[party], documents[party], arns[party])
         for party, key in keys.items()
     ]  # fmt: skip
     for party in parties:
-        write_atomic(run.layout.desired_state(party), _json(_state(agreement, party, peers, enrolments)))
+        write_atomic(run.layout.desired_state(party), _json(_state(agreement, arns, party, peers, enrolments)))
     _appraise(run, enrolments)
     return {party: ControlClient(run.processes.socket(party), key) for party, key in keys.items()}
 
@@ -159,13 +168,25 @@ def _appraise(run: Run, enrolments: Sequence[Enrolment]) -> None:
             run.display.say(f"party {enrolment.party} is refused by all others: {refusal}")
 
 
+def _kms_keys(run: Run) -> dict[int, str]:
+    """ARN of each party's KMS key: those that are enrolled, or new ones, made as the parties' operators make them."""
+    if run.enrolments:
+        return {party: enrolled_arn(run.layout, party) for party in run.group.roles}
+    return {party: DoubleParty(run.layout.double, run.terms, party).make_key() for party in run.group.roles}
+
+
 def _state(
-    agreement: Agreement, party: int, peers: list[dict[str, object]], enrolments: Sequence[Enrolment]
+    agreement: Agreement,
+    arns: Mapping[int, str],
+    party: int,
+    peers: list[dict[str, object]],
+    enrolments: Sequence[Enrolment],
 ) -> dict[str, object]:
     return {
         **_signed_terms(agreement),
         "party": party,
         "attempt": ATTEMPT,
+        "keyArn": arns[party],
         "peers": peers,
         "enrolments": [enrolment.model_dump(mode="json") for enrolment in enrolments],
     }

@@ -40,6 +40,11 @@ class Layout:
         """Content-addressed public values, one directory a machine."""
         return self.out / "objects"
 
+    @property
+    def double(self) -> Path:
+        """State of the AWS double: the parties' KMS keys."""
+        return self.out / "aws-double"
+
     def transcript(self, party: int) -> Path:
         """A party's transcript."""
         return self.out / "transcript" / f"{party}.jsonl"

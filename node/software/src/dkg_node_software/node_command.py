@@ -1,4 +1,4 @@
-"""`dkg-software node`: one party over the software root, with DEVELOPMENT SEALING; a test may make it an adversary."""
+"""`dkg-software node`: one party over the software root, sealing by the AWS double; a test may make it an adversary."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import os
 import signal
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from threading import Thread
@@ -16,24 +16,26 @@ from dkg_node.errors import AttestationError
 from dkg_node.service.build import refuse_other
 from dkg_node.service.node_main import MODES, run_node
 from dkg_node.service.node_main import add_options as add_node_options
-from dkg_node_software.double.cloud import DoubleCloud
 from dkg_node_software.modified import KIND as MODIFIED
 from dkg_node_software.root import SOFTWARE_ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from dkg_api.kms_policy import KeyTerms
     from dkg_api.terms import Terms
     from dkg_node.algebra.kernel import Secret
     from dkg_node.ceremony.phases import Segment
     from dkg_node.ceremony.ports import Attester, Entropy, Network
-    from dkg_node.service.cloud import Cloud
+    from dkg_node.service.cloud import Aws
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of a software node."""
     add_node_options(parser)
-    DoubleCloud().add_options(parser)
+    parser.add_argument(
+        "--aws-double", type=Path, required=True, metavar="DIR", help="state of the AWS double that has the party's key"
+    )
     parser.add_argument("--seed", metavar="TEXT", help="take randomness from TEXT: for reproducible tests, INSECURE")
     parser.add_argument("--until-eof", action="store_true", help="stop when standard input ends")
     parser.add_argument("--adversary", metavar="KIND", help=argparse.SUPPRESS)
@@ -42,17 +44,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Be a party until drained, or do what another mode does."""
-    if options.mode != MODES[0]:
-        return run_node(SoftwareBuild(), options)
-    from dkg_node.sealing.development import make_key_file  # noqa: PLC0415 - keeps --help quick
-
-    sys.stdout.write("SOFTWARE ATTESTATION: PROVES NOTHING. DEVELOPMENT SEALING.\n")
-    sys.stdout.flush()
+    if options.mode == MODES[0]:
+        sys.stdout.write("SOFTWARE ATTESTATION: PROVES NOTHING.\n")
+        sys.stdout.flush()
     if options.until_eof:
         Thread(target=_stop_at_eof, daemon=True).start()
     home = (options.home or options.desired_state.absolute().parent).absolute()
-    make_key_file(home)
-    return run_node(SoftwareBuild(options.seed, options.adversary, tuple(options.trap), home / "chaos.jsonl"), options)
+    double, journal = options.aws_double.absolute(), home / "chaos.jsonl"
+    return run_node(SoftwareBuild(double, options.seed, options.adversary, tuple(options.trap), journal), options)
 
 
 def _stop_at_eof() -> None:
@@ -80,6 +79,8 @@ class SeededEntropy:
 class SoftwareBuild:
     """The software distribution."""
 
+    double: Path
+    """State of the AWS double."""
     seed: str | None = None
     adversary: str | None = None
     traps: tuple[str, ...] = ()
@@ -89,7 +90,6 @@ class SoftwareBuild:
     root: bytes = SOFTWARE_ROOT
     attestation: str = "software"
     other: str = "dkg-node"
-    cloud: Cloud = field(default_factory=DoubleCloud)
 
     def attester(self) -> Attester:
         """A software module with this code's measurements."""
@@ -110,6 +110,12 @@ class SoftwareBuild:
             raise AttestationError(
                 f"this code measures pcr0 {own['pcr0'][:16]}..., which the terms do not list: use theirs"
             )
+
+    def aws(self, terms: KeyTerms, party: int) -> Aws:
+        """The double, where its state says that it listens."""
+        from dkg_node_software.custody import DoubleParty  # noqa: PLC0415 - keeps --help quick
+
+        return DoubleParty(self.double, terms, party).aws()
 
     def network(self, network: Network, segments: Sequence[Segment]) -> Network:
         """Itself, or what an adversary makes of it, and the traps of chaos in it."""

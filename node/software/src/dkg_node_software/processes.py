@@ -92,6 +92,7 @@ class Processes:
         command = [sys.executable, "-m", "dkg_node_software.main", "node"]
         command += ["--desired-state", str(layout.desired_state(party)), "--objects", str(layout.objects)]
         command += ["--control", str(self.socket(party)), "--listen", self.start.listen[party]]
+        command += ["--aws-double", str(layout.double)]
         command += ["--attest-listen", self.start.attest[party]]
         if not self.start.keep:
             command.append("--until-eof")

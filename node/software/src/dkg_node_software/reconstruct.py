@@ -1,4 +1,4 @@
-"""`dkg-software reconstruct`: the secret key out of the development shares. It ends the secrecy of the key."""
+"""`dkg-software reconstruct`: the secret key out of the sealed shares. It ends the secrecy of the key."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from dkg_node.errors import ProtocolError, UsageError
+from dkg_node.errors import ProtocolError, SealingError, UsageError
 from dkg_node.service.command import DONE, NegativeVerdict
 
 if TYPE_CHECKING:
     import argparse
 
     from dkg_api.terms import Terms
+    from dkg_node_software.custody import Enclaves
     from dkg_node_software.layout import Layout
 
 
@@ -75,9 +76,12 @@ def _key_bits(layout: Layout, terms: Terms, without: frozenset[int]) -> bytes:
     from dkg_node.keygen.parameters import parameter_set  # noqa: PLC0415 - keeps --help quick
     from dkg_node.keygen.reconstruct import reconstruct  # noqa: PLC0415 - the same
     from dkg_node.protocols.session import Group  # noqa: PLC0415 - the same
+    from dkg_node_software.custody import Enclaves  # noqa: PLC0415 - the same
+    from dkg_node_software.double.running import running_double  # noqa: PLC0415 - the same
 
-    group = Group(terms.n, terms.threshold)
-    shares = {party: _share(layout, terms, party) for party in group.roles if party not in without}
+    group, enclaves = Group(terms.n, terms.threshold), Enclaves.of(layout, terms)
+    with running_double(layout.double):
+        shares = {party: _share(enclaves, party) for party in group.roles if party not in without}
     present = {party: share for party, share in shares.items() if share is not None}
     try:
         return reconstruct(group, parameter_set(terms.parameter_set), present)
@@ -85,18 +89,11 @@ def _key_bits(layout: Layout, terms: Terms, without: frozenset[int]) -> bytes:
         raise NegativeVerdict(str(error)) from None
 
 
-def _share(layout: Layout, terms: Terms, party: int) -> bytes | None:
-    """A party's share, None where it left none. SealingError when it is damaged or another's."""
-    from dkg_node.sealing.development import (  # noqa: PLC0415 - keeps --help quick
-        KEY_FILE,
-        Context,
-        DevelopmentSealer,
-        read_key_file,
-    )
-    from dkg_node_software.agreement import ATTEMPT  # noqa: PLC0415 - the same
-
-    home = layout.party(party)
-    if not (home / "share.sealed").exists():
+def _share(enclaves: Enclaves, party: int) -> bytes | None:
+    """A party's share, None where it left none. SealingError when it stays shut."""
+    if not (enclaves.layout.party(party) / "share.sealed").exists():
         return None
-    context = Context(terms.ceremony, terms.digest, party, ATTEMPT)
-    return DevelopmentSealer(home, read_key_file(home / KEY_FILE), context).unseal_shares("share", 0).to_wire()
+    try:
+        return enclaves.sealer(party, enclaves.service(party)).unseal_shares("share", 0).to_wire()
+    except SealingError as error:
+        raise SealingError(f"the share of party {party}: {error}; or leave it out, with --without") from None

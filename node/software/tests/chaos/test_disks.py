@@ -28,7 +28,7 @@ GROUP = Group(4, 1)
 LIMIT = 240.0
 PACE = Pace(start_grace=2_000, round_timeout=2_000)
 HURT, COPIED = 3, 4
-KEPT = {"identity.sealed", "DEVELOPMENT-SEALING.key", "desired-state.json", "node.log", "chaos.jsonl"}
+KEPT = {"identity.sealed", "desired-state.json", "node.log", "chaos.jsonl"}
 """Of an emptied disk: who the party is, what the harness needs."""
 Between = Callable[[Stage], Coroutine[None, None, None]]
 
@@ -161,6 +161,7 @@ def test_of_two_live_copies_the_first_stops_and_the_second_finishes(tmp_path: Pa
         command += ["--desired-state", str(home / "desired-state.json"), "--objects", str(home / "objects")]
         command += ["--control", str(socket), "--listen", f"127.0.0.1:{peer_port(base, COPIED)}"]
         command += ["--attest-listen", f"127.0.0.1:{attest_port(base, COPIED)}"]
+        command += ["--aws-double", str(stage.layout.double)]
         with (home / "node.log").open("ab") as log:
             second = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True)  # noqa: ASYNC220 - our own command
         nodes.running[COPIED] = second

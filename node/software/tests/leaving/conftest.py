@@ -98,6 +98,7 @@ class Organisations:
         """The desired state of a party's node."""
         state = {
             **json.loads((self.place / "terms.json").read_text()), "party": party, "attempt": ATTEMPT, "peers": [],
+            "keyArn": self.arns[party],
             "enrolments": [enrolment.model_dump(mode="json") for enrolment in self.enrolments],
         }  # fmt: skip
         path = self.home(party) / "desired-state.json"
@@ -165,7 +166,7 @@ class Organisations:
         state = self.write_state(party, successions=[succession])
         home = self.place / "new" / str(party)
         home.mkdir(parents=True)
-        for file in (state, self.home(party) / "certificate.json", self.home(party) / "credentials.json"):
+        for file in (state, self.home(party) / "certificate.json"):
             (home / file.name).write_bytes(file.read_bytes())
         return home
 
@@ -237,7 +238,6 @@ def write_files(made: Organisations) -> None:
         enrolment = made.enrolments[party - 1].model_dump(mode="json")
         (made.place / f"enrolment-{party}.json").write_text(json.dumps(enrolment))
         write_credentials(made.place / f"break-glass-{party}.json", "break-glass", party)
-        write_credentials(made.home(party) / "credentials.json", "enclave", party)
         made.write_state(party)
 
 

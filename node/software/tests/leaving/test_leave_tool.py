@@ -214,16 +214,17 @@ def test_a_receipt_that_no_enclave_of_the_terms_gave_ends_nothing(
 def test_credentials_of_others_end_nothing_and_stay_unread_by_them(
     left: Organisations, names: Names, capsys: Capture
 ) -> None:
-    enclave = str(left.home(1) / "credentials.json")
+    other = left.place / "other.json"
     stranger = str(left.place / "break-glass-1.json")
     Path(stranger).chmod(0o644)
     names("local organisation 1\n")
     refused(capsys, finish(left), USAGE, "chmod 600")
-    value = json.loads(Path(enclave).read_text())
-    Path(enclave).write_text(json.dumps({**value, "AccessKeyId": "AKIANOBODY0000000001"}))
-    refused(capsys, finish(left, 1, "--credentials", enclave), NEGATIVE, "fresh credentials")
-    Path(enclave).write_text(json.dumps({**value, "SecretAccessKey": "two words"}))
-    assert finish(left, 1, "--credentials", enclave) == USAGE
+    value = json.loads(Path(stranger).read_text())
+    other.touch(mode=0o600)
+    other.write_text(json.dumps({**value, "AccessKeyId": "AKIANOBODY0000000001"}))
+    refused(capsys, finish(left, 1, "--credentials", str(other)), NEGATIVE, "fresh credentials")
+    other.write_text(json.dumps({**value, "SecretAccessKey": "two words"}))
+    assert finish(left, 1, "--credentials", str(other)) == USAGE
     said = capsys.readouterr().err
     assert "two words" not in said
     assert left.key_state(1) == "Enabled"

@@ -96,12 +96,7 @@ def test_a_changed_policy_and_a_key_of_other_terms_have_their_reasons(
         BypassPolicyLockoutSafetyCheck=True,
     )["KeyMetadata"]["Arn"]  # fmt: skip
     assert stranger not in text
-    state = json.loads((organisations.home(3) / "desired-state.json").read_text())
-    from dkg_api.enrolment import enrol  # noqa: PLC0415 - here only
-
-    terms, keys = organisations.agreement.terms, organisations.agreement.keys
-    enrolment = enrol(terms.digest, 3, bytes(32), keys[3], b"document", stranger).model_dump(mode="json")
-    organisations.write_state(3, enrolments=[*state["enrolments"], enrolment])
+    organisations.write_state(3, keyArn=stranger)
     refused(capsys, organisations.node("check", 3), NEGATIVE, "terms: ")
 
 
@@ -143,8 +138,6 @@ def test_a_service_that_is_not_there_is_no_verdict(organisations: Organisations,
         refused(capsys, organisations.node("check", 1), ENVIRONMENT, "reach the service")
     finally:
         endpoint.write_text(url)
-    (organisations.home(1) / "credentials.json").write_text("{}")
-    refused(capsys, organisations.node("check", 1), USAGE, "credentials")
 
 
 def test_leaving_erases_every_object_and_leaves_a_receipt(organisations: Organisations, capsys: Capture) -> None:
@@ -219,4 +212,5 @@ def test_production_refuses_software_terms_in_every_mode(
 ) -> None:
     give_order(organisations)
     state = str(organisations.home(1) / "desired-state.json")
-    refused(capsys, production(["--mode", mode, "--desired-state", state]), USAGE, "use dkg-software node")
+    command = ["--mode", mode, "--desired-state", state, "--credentials", state]
+    refused(capsys, production(command), USAGE, "use dkg-software node")

@@ -16,8 +16,7 @@ from dkg_api.user_data import UserData
 from dkg_node.attestation.nsm import NsmAttester
 from dkg_node.sealing.aws import AwsCredentials, Surroundings, client
 from dkg_node.sealing.cms import Recipient
-from dkg_node.sealing.development import Context
-from dkg_node.sealing.kms import KeyService
+from dkg_node.sealing.kms import Context, KeyService
 from dkg_node.sealing.sealer import KmsSealer
 from dkg_node.sealing.stores import BlobStore, DirectoryBlobs
 from dkg_node.testing.aws_double import ACCOUNT, KEYS, REGION, RunningDouble, start_double

@@ -19,7 +19,7 @@ from dkg_node.sealing.readback import read_back
 from dkg_node.sealing.reasons import Reason, SealingRefusal
 from dkg_node.sealing.sealer import KmsSealer
 from dkg_node.sealing.stores import BlobStore, DirectoryBlobs, S3Blobs
-from dkg_node.testing.aws_double import ACCOUNT, RunningDouble
+from dkg_node.testing.aws_double import ACCOUNT, RunningDouble, service_of
 
 WIRE = bytes(range(256)) * 4
 Other = Callable[..., KmsSealer]
@@ -323,20 +323,24 @@ def test_an_answer_that_is_not_for_this_enclave_alone_is_refused(
 ) -> None:
     class Forged(FakeKms):
         def generate_data_key(self, **request: object) -> dict[str, Any]:
-            answer = dict(sealer.service.api.generate_data_key(**request))
+            answer = dict(service_of(sealer).api.generate_data_key(**request))
             change(answer)
             return answer
 
-    forged = replace(sealer.service, api=Forged(sealer.service.key_arn, terms))
+    forged = replace(service_of(sealer), api=Forged(service_of(sealer).key_arn, terms))
     assert refusal(forged.new_key, sealer.context) is Reason.ANSWER
 
 
 # --- unseal-check ----------------------------------------------------------------------------------------------------
 
 
+def check(sealer: KmsSealer, terms: Terms, name: str, epoch: int, newest: str | None) -> None:
+    unseal_check(sealer, service_of(sealer), terms, name, epoch, newest)
+
+
 def test_the_check_succeeds_for_the_right_code_and_terms(sealer: KmsSealer, terms: Terms) -> None:
     newest = sealer.seal_shares("share", 0, shares())
-    unseal_check(sealer, terms, "share", 0, newest)
+    check(sealer, terms, "share", 0, newest)
 
 
 def test_each_thing_that_may_be_wrong_has_its_reason(
@@ -347,20 +351,18 @@ def test_each_thing_that_may_be_wrong_has_its_reason(
     newest = sealer.seal_shares("share", 0, shares())
     assert newest != older
     changed_code = world.sealer(key, terms, sealer.store, pcr0="0d" * 48)
-    assert refusal(unseal_check, changed_code, terms, "share", 0, newest) is Reason.DENIED
+    assert refusal(check, changed_code, terms, "share", 0, newest) is Reason.DENIED
     other_terms = make_terms(ceremony="01" * 16)
     under_others = world.sealer(key, other_terms, sealer.store)
-    assert refusal(unseal_check, under_others, other_terms, "share", 0, newest) is Reason.TERMS
+    assert refusal(check, under_others, other_terms, "share", 0, newest) is Reason.TERMS
     loose = world.make_key(terms, policy=loosened(terms, LOOSE["a register less"]))
-    assert refusal(unseal_check, world.sealer(loose, terms, sealer.store), terms, "share", 0, newest) is (
-        Reason.KEY_POLICY
-    )
+    assert refusal(check, world.sealer(loose, terms, sealer.store), terms, "share", 0, newest) is (Reason.KEY_POLICY)
     assert old_blob is not None
     sealer.store.put("share", old_blob)
-    assert refusal(unseal_check, sealer, terms, "share", 0, newest) is Reason.OLDER
+    assert refusal(check, sealer, terms, "share", 0, newest) is Reason.OLDER
     world.sealer(world.make_key(terms, 2), terms, sealer.store, party=2).seal_shares("share", 0, shares())
-    assert refusal(unseal_check, sealer, terms, "share", 0, None) is Reason.OTHER_KEY
-    assert refusal(unseal_check, sealer, terms, "nothing", 0, None) is Reason.MISSING
+    assert refusal(check, sealer, terms, "share", 0, None) is Reason.OTHER_KEY
+    assert refusal(check, sealer, terms, "nothing", 0, None) is Reason.MISSING
 
 
 def test_a_disabled_key_has_its_reason(world: World, terms: Terms, tmp_path: Path) -> None:
@@ -369,5 +371,5 @@ def test_a_disabled_key_has_its_reason(world: World, terms: Terms, tmp_path: Pat
     newest = sealer.seal_shares("share", 0, shares())
     world.double.client("kms", "break-glass").disable_key(KeyId=key)
     fresh = world.sealer(key, terms, sealer.store)
-    assert refusal(unseal_check, fresh, terms, "share", 0, newest) is Reason.DISABLED
+    assert refusal(check, fresh, terms, "share", 0, newest) is Reason.DISABLED
     assert refusal(fresh.unseal_shares, "share", 0) is Reason.DISABLED

@@ -20,7 +20,7 @@ from dkg_node.sealing.leave import Leaver, receipt_nonce
 from dkg_node.sealing.reasons import Reason, SealingRefusal
 from dkg_node.sealing.sealer import KmsSealer
 from dkg_node.sealing.stores import BlobStore, DirectoryBlobs, S3Blobs
-from dkg_node.testing.aws_double import ACCOUNT, RunningDouble
+from dkg_node.testing.aws_double import ACCOUNT, RunningDouble, service_of
 from dkg_node_software.nsm import milliseconds
 from dkg_node_software.root import SOFTWARE_ROOT
 
@@ -47,7 +47,7 @@ def store(request: pytest.FixtureRequest, world: World, tmp_path: Path) -> BlobS
 
 @pytest.fixture
 def leaver(sealer: KmsSealer, terms: Terms) -> Leaver:
-    return Leaver(terms, IDENTITY, sealer.service.attester, sealer.service.statement)
+    return Leaver(terms, IDENTITY, service_of(sealer).attester, service_of(sealer).statement)
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def test_a_copy_of_the_blob_stays_shut_once_the_key_is_disabled(
     sealer = world.sealer(key, terms, DirectoryBlobs(tmp_path))
     sealer.seal_shares("share", 0, Shares.from_wire(64, bytes(32)))
     copy = sealer.store.get("share")
-    Leaver(terms, IDENTITY, sealer.service.attester, sealer.service.statement).obey(order, sealer.store)
+    Leaver(terms, IDENTITY, service_of(sealer).attester, service_of(sealer).statement).obey(order, sealer.store)
     glass = world.double.client("kms", "break-glass")
     glass.disable_key(KeyId=key)
     glass.schedule_key_deletion(KeyId=key, PendingWindowInDays=7)

@@ -25,6 +25,7 @@ from dkg_node.sealing.reasons import Reason, SealingRefusal
 from dkg_node.sealing.reseal import Appraise, Exchange, Giver, Taker
 from dkg_node.sealing.sealer import KmsSealer
 from dkg_node.sealing.stores import BlobStore, DirectoryBlobs
+from dkg_node.testing.aws_double import service_of
 from dkg_node_software.nsm import milliseconds, software_attester
 from dkg_node_software.root import SOFTWARE_ROOT
 
@@ -113,7 +114,7 @@ def between(world: World, terms: Terms, custody: Custody, tmp_path: Path) -> Bet
         giver = Giver(exchange, ATTESTERS[old], statement(terms), appraiser(custody))
         taker = Taker(exchange, ATTESTERS[new], statement(custody, taker_party), appraiser(terms))
         sealer = world.sealer(key, custody, DirectoryBlobs(tmp_path), pcr0="1a" * 48)
-        service = replace(sealer.service, attester=ATTESTERS[NEW["pcr0"]])
+        service = replace(service_of(sealer), attester=ATTESTERS[NEW["pcr0"]])
         return Sides(giver, taker, KmsSealer(sealer.store, service, sealer.context))
 
     return build
@@ -132,8 +133,8 @@ def test_the_new_release_holds_the_share_and_the_old_one_can_not_open_it(
     digest = sides.run()
     assert sides.sealer.fingerprint("share").hex() == digest
     assert sides.sealer.unseal_shares("share", 0).to_wire() == WIRE
-    assert read_back(world.api("kms"), sides.sealer.service.key_arn, custody, 1)
-    old = replace(sides.sealer.service, attester=ATTESTERS[OLD["pcr0"]])
+    assert read_back(world.api("kms"), service_of(sides.sealer).key_arn, custody, 1)
+    old = replace(service_of(sides.sealer), attester=ATTESTERS[OLD["pcr0"]])
     former = KmsSealer(sides.sealer.store, old, sides.sealer.context)
     assert refused(former.unseal_shares, "share", 0) is Reason.DENIED
 

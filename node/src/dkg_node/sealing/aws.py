@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
@@ -141,10 +142,15 @@ def _session(source: CredentialSource) -> Any:  # noqa: ANN401 - botocore has no
     defaults = {name: None if name in FILES else row[2] for name, row in BOTOCORE_DEFAUT_SESSION_VARIABLES.items()}
     constants = {name: ConstantProvider(value) for name, value in defaults.items()}
     session.register_component("config_store", ConfigValueStore(mapping=constants))
-    own = Loader(extra_search_paths=[Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)
-    session.register_component("data_loader", own)
+    session.register_component("data_loader", _models())
     session.register_component("credential_provider", _Given(source))
     return session
+
+
+@cache
+def _models() -> Any:  # noqa: ANN401 - botocore has no types
+    """The package's service models and no others, read once: a client costs 100 ms of parsing without it."""
+    return Loader(extra_search_paths=[Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from dkg_api.kms_policy import encryption_context
+from dkg_node.algebra.encoding import enc
 from dkg_node.errors import SealingError
 from dkg_node.sealing.aws import call
 from dkg_node.sealing.reasons import Reason, SealingRefusal
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from dkg_node.algebra.kernel import Secret
     from dkg_node.ceremony.ports import Attester
     from dkg_node.sealing.cms import Recipient
-    from dkg_node.sealing.development import Context
 
 ALGORITHM: Final = "RSAES_OAEP_SHA_256"
 MAX_WRAPPED: Final = 6144
@@ -49,6 +49,20 @@ class KmsApi(Protocol):
     def list_grants(self, **request: Any) -> Mapping[str, Any]:  # noqa: ANN401 - the same
         """What goes past the policy."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What every sealed object of a party is bound to."""
+
+    ceremony: str
+    terms_digest: bytes
+    party: int
+    attempt: int
+
+    def aad(self, name: str, epoch: int) -> bytes:
+        """Additional data of an object: a blob of another party, attempt, name or epoch does not open."""
+        return enc("sealed", self.ceremony, self.terms_digest, self.party, self.attempt, name, epoch)
 
 
 @dataclass(frozen=True, slots=True)

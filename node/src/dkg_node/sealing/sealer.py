@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from dkg_node.algebra.encoding import enc
 from dkg_node.algebra.kernel import Contributions, Keys, Secret, Shares
+from dkg_node.sealing.kms import MAX_WRAPPED
 from dkg_node.sealing.reasons import Reason, SealingRefusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
-    from dkg_node.sealing.development import Context, Sealable
-    from dkg_node.sealing.kms import DataKey, KeyService
+    from dkg_node.sealing.kms import Context, DataKey
     from dkg_node.sealing.stores import BlobStore
 
 MAGIC: Final = b"DKG SEALED BY KMS 1\n"
@@ -27,6 +27,30 @@ LENGTH: Final = 2
 
 Buffer = bytes | memoryview
 T = TypeVar("T")
+LONG_LIVED: Final = 0
+"""Attempt number of objects that outlive attempts: the identity key."""
+OTHERS: Final = frozenset({Reason.CONTEXT, Reason.OTHER_KEY, Reason.DAMAGED})
+"""Why a data key in a store is not this party's of this attempt: its object stays shut, and no other."""
+
+
+class Sealable(Protocol):
+    """A kernel handle that can leave memory encrypted."""
+
+    def sealed(self, key: Secret, aad: bytes) -> bytes:
+        """AES-256-GCM under ``key``, bound to ``aad``."""
+        ...
+
+
+class DataKeys(Protocol):
+    """Who makes data keys and opens them again: ``kms.KeyService``."""
+
+    def new_key(self, context: Context) -> DataKey:
+        """A fresh one. SealingRefusal when there is none to be had."""
+        ...
+
+    def open_key(self, wrapped: bytes, context: Context) -> Secret:
+        """That of an earlier boot. SealingRefusal when it stays shut."""
+        ...
 
 
 @dataclass(slots=True)
@@ -34,10 +58,26 @@ class KmsSealer:
     """The sealed objects of one party and attempt (see ``ports.Sealer``). Attempt 0 holds what outlives attempts."""
 
     store: BlobStore
-    service: KeyService
+    service: DataKeys
     context: Context
     _own: DataKey | None = field(default=None, init=False, repr=False)
     _known: dict[bytes, Secret] = field(default_factory=dict, init=False, repr=False)
+
+    def ready(self, names: Iterable[str]) -> None:
+        """Ask for this boot's data key, and for those of earlier boots that these objects need: later nothing waits.
+
+        SealingRefusal when the service gives none. An object that was sealed under others' keys says so when it is
+        opened.
+        """
+        self._data_key()
+        for name in names:
+            try:
+                blob = self.store.get(name)
+                if blob is not None:
+                    self._opened(_split(name, blob)[0])
+            except SealingRefusal as refusal:
+                if refusal.reason not in OTHERS:
+                    raise
 
     def has(self, name: str) -> bool:
         """Whether an object of that name lies there."""
@@ -148,6 +188,6 @@ def _split(name: str, blob: bytes) -> tuple[bytes, memoryview]:
     """Wrapped data key and sealed content. SealingRefusal when it is no sealed object."""
     start = len(MAGIC) + LENGTH
     end = start + int.from_bytes(blob[len(MAGIC) : start], "little")
-    if not blob.startswith(MAGIC) or not start < end <= len(blob):
+    if not blob.startswith(MAGIC) or not start < end <= min(len(blob), start + MAX_WRAPPED):
         raise SealingRefusal(Reason.DAMAGED, f"{name} is no sealed object")
     return blob[start:end], memoryview(blob)[end:]  # the content may be large: no copy

@@ -38,8 +38,8 @@ class Proof:
     key: Ed25519PrivateKey
     """Identity key."""
     boot: Boot
-    sealing: bytes | None
-    """SHA-256(ARN | policy) of the KMS key as it was read back; None: there is none."""
+    sealing: bytes
+    """SHA-256(ARN | policy) of the KMS key as it was read back."""
 
     def enrolment_document(self, state: DesiredState) -> bytes:
         """For the organisation to sign: this code made this identity key. AttestationError without a module."""

@@ -9,10 +9,11 @@ from dkg_node.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from dkg_api.kms_policy import KeyTerms
     from dkg_api.terms import Terms
     from dkg_node.ceremony.phases import Segment
     from dkg_node.ceremony.ports import Attester, Entropy, Network
-    from dkg_node.service.cloud import Cloud
+    from dkg_node.service.cloud import Aws
 
 
 class Build(Protocol):
@@ -38,17 +39,16 @@ class Build(Protocol):
         """The command for terms of the other attestation."""
         ...
 
-    @property
-    def cloud(self) -> Cloud:
-        """The one AWS of this build."""
-        ...
-
     def attester(self) -> Attester:
         """Who vouches for this code."""
         ...
 
     def check_terms(self, terms: Terms) -> None:
         """Refuse terms of the other attestation, and releases that are not this code. UsageError, AttestationError."""
+        ...
+
+    def aws(self, terms: KeyTerms, party: int) -> Aws:
+        """Where the party's key and objects are. EnvironmentFault or UsageError when something for it is missing."""
         ...
 
     def network(self, network: Network, segments: Sequence[Segment]) -> Network:

@@ -6,7 +6,6 @@ whether it opens, KMS decides.
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from dkg_api.canonical import CanonicalError, parse
 from dkg_api.certificate import CertificateError, parse_certificate, verify_certificate
 from dkg_api.errors import ApiError
 from dkg_api.kms_policy import KmsPolicyError, key_arn_problem, kms_policy, sealing_digest
@@ -22,16 +22,12 @@ from dkg_api.signatures import public_bytes
 from dkg_api.successor import Custody, succeed
 from dkg_api.user_data import UserData
 from dkg_node.errors import UsageError
-from dkg_node.sealing.aws import client
 from dkg_node.sealing.check import unseal_check
 from dkg_node.sealing.cms import Recipient
-from dkg_node.sealing.development import LONG_LIVED, Context
-from dkg_node.sealing.kms import KeyService
+from dkg_node.sealing.kms import Context, KeyService
 from dkg_node.sealing.readback import read_back
 from dkg_node.sealing.reasons import Reason, SealingRefusal
-from dkg_node.sealing.sealer import KmsSealer
-from dkg_node.sealing.stores import DirectoryBlobs, S3Blobs
-from dkg_node.service.cloud import read_credentials
+from dkg_node.sealing.sealer import LONG_LIVED, KmsSealer
 from dkg_node.service.command import NegativeVerdict
 from dkg_node.service.identity import EPOCH as IDENTITY_EPOCH
 from dkg_node.service.identity import NAME as IDENTITY
@@ -44,14 +40,11 @@ if TYPE_CHECKING:
     from dkg_api.certificate import Certificate
     from dkg_api.desired_state import DesiredState
     from dkg_api.terms import Terms
-    from dkg_node.sealing.aws import CredentialSource, Surroundings
     from dkg_node.sealing.stores import BlobStore
     from dkg_node.service.build import Build
 
 SHARE = "share"
 SHARE_EPOCH = 0
-CREDENTIALS = "credentials.json"
-"""In the party's directory, written by the parent before they end: the enclave role's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +82,11 @@ class Keeper:
 
 
 def standings(state: DesiredState, home: Path, root: bytes) -> tuple[Standing, ...]:
-    """The terms and all that followed them, each checked. The first one's key is the enrolled one.
+    """The terms and all that followed them, each checked.
 
     UsageError for what does not fit together, NegativeVerdict for a certificate that proves nothing.
     """
-    arns = [e.key_arn for e in state.enrolments if e.party == state.party and e.key_arn is not None]
-    if not arns:
-        raise UsageError(f"enrol party {state.party} with its KMS key: no enrolment of the desired state names one")
-    found = [_standing(state.terms, state.party, arns[-1])]
+    found = [_standing(state.terms, state.party, state.key_arn)]
     if not state.successions:
         return tuple(found)
     certificate = read_certificate(home / "certificate.json", state, root)
@@ -139,30 +129,17 @@ def read_certificate(path: Path, state: DesiredState, root: bytes) -> Certificat
 
 def keeper_of(build: Build, options: argparse.Namespace, state: DesiredState, standing: Standing) -> Keeper:
     """Reach AWS and read the key back. AttestationError outside of an enclave, SealingRefusal for another key."""
-    home = home_of(options)
     attester, terms = build.attester(), standing.terms
     said = UserData(
         purpose="kms", terms_digest=terms.digest, attempt=LONG_LIVED, party=state.party, boot_id=os.urandom(16),
         boot_number=time.time_ns(), root=build.root,
     )  # fmt: skip
     attester.attest(said.encode(), None, None)  # nothing of what follows helps where there is no module
-    sealing = terms.party(state.party).sealing
-    surroundings = build.cloud.surroundings(options, sealing)
-    credentials = home / CREDENTIALS
-    read_credentials(credentials)  # what is wrong with them is said here, not at the first request
-    api = client("kms", surroundings, lambda: read_credentials(credentials))
+    aws = build.aws(terms, state.party)
+    api = aws.kms()
     said = replace(said, sealing=read_back(api, standing.key_arn, terms, state.party))
-    store = store_of(state, home, surroundings, lambda: read_credentials(credentials), sealing.account)
+    store = aws.store(state.bucket, home_of(options))
     return Keeper(standing, KeyService(api, standing.key_arn, attester, Recipient.fresh(), said), store)
-
-
-def store_of(
-    state: DesiredState, home: Path, surroundings: Surroundings, source: CredentialSource, account: str
-) -> BlobStore:
-    """Where the desired state says that the objects lie."""
-    if state.bucket is None:
-        return DirectoryBlobs(home)
-    return S3Blobs(client("s3", surroundings, source), state.bucket.name, state.bucket.prefix, account)
 
 
 def home_of(options: argparse.Namespace) -> Path:
@@ -186,16 +163,16 @@ def check_share(state: DesiredState, keeper: Keeper, newest: str | None) -> None
     ``newest``: SHA-256 in hex of the blob that was sealed last; None when nobody knows.
     """
     identity_of(state, keeper)
-    unseal_check(keeper.sealer(state.attempt), keeper.standing.terms, SHARE, SHARE_EPOCH, newest)
+    unseal_check(keeper.sealer(state.attempt), keeper.service, keeper.standing.terms, SHARE, SHARE_EPOCH, newest)
 
 
 def newest_share(transcript: Path) -> str | None:
     """SHA-256 in hex of the blob that a party's transcript names as its sealed share, None where it names none."""
     newest = None
-    for line in transcript.read_text().splitlines() if transcript.exists() else ():
+    for line in transcript.read_text(errors="replace").splitlines() if transcript.exists() else ():
         try:
-            entry = json.loads(line)
-        except ValueError:
+            entry = parse(line, "a line of the transcript")
+        except CanonicalError:
             continue  # a line torn by a kill
         if isinstance(entry, dict) and entry.get("event") == "sealed":
             newest = str(entry.get("share_sha256"))

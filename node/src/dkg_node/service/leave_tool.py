@@ -22,8 +22,8 @@ from dkg_node.errors import UsageError
 from dkg_node.sealing.files import write_atomic
 from dkg_node.sealing.leave import receipt_nonce
 from dkg_node.service.clock import milliseconds
-from dkg_node.service.cloud import read_credentials
 from dkg_node.service.command import DONE, NegativeVerdict
+from dkg_node.service.credentials import read_credentials
 from dkg_node.service.evidence_tool import instant_of
 from dkg_node.service.key_tool import load_key
 from dkg_node.service.successor_tool import current_terms

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Final
 from dkg_api.errors import ApiError
 from dkg_api.leave import parse_receipt
 from dkg_node.errors import UsageError
-from dkg_node.sealing.development import LONG_LIVED
 from dkg_node.sealing.files import write_atomic
 from dkg_node.sealing.leave import Leaver
 from dkg_node.sealing.reasons import Reason, SealingRefusal
+from dkg_node.sealing.sealer import LONG_LIVED
 from dkg_node.service.build import refuse_other
 from dkg_node.service.command import DONE, EnvironmentFault, NegativeVerdict
 from dkg_node.service.config import read_state

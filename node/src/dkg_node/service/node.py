@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import signal
+import time
 from base64 import b64encode
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,8 +24,10 @@ from dkg_node.service.attested import Proof, admitted
 from dkg_node.service.command import DONE, EnvironmentFault, as_fault, exit_code_of, say_error
 from dkg_node.service.config import read_state, settled, states
 from dkg_node.service.control import ControlService, serve
-from dkg_node.service.identity import NodeIdentity, identity_key
+from dkg_node.service.custody import take_custody
+from dkg_node.service.identity import NodeIdentity
 from dkg_node.service.status import StatusBoard
+from dkg_node.transport.frames import Boot
 from dkg_node.transport.settings import Lifetimes
 
 if TYPE_CHECKING:
@@ -66,10 +69,14 @@ class Node:
         self._first = read_state(options.desired_state)
         terms = self._first.terms
         build.check_terms(terms)
+        if self._first.erase_order is not None:
+            raise UsageError(f"party {self._first.party} leaves: use --mode leave, or take eraseOrder out again")
         options.paths.make()
-        self._key = identity_key(wire.sealer(self._first, options.paths, wire.LONG_LIVED))
-        boot = wire.boot_of(self._first, options.paths)
-        self._proof = Proof(build.attester(), build.root, self._key, boot, sealing=None)
+        boot, attester = Boot(time.time_ns(), os.urandom(16)), build.attester()
+        custody = take_custody(build, attester, self._first, options.paths.home, boot)
+        self._key, self._sealer = custody.identity, custody.sealer
+        boot = wire.boot_of(self._first, self._sealer, boot)
+        self._proof = Proof(attester, build.root, self._key, boot, custody.digest)
         identity = NodeIdentity(self._key, self._first.keyring)
         self._board = StatusBoard(self._first.party, terms.digest, self._first.attempt, terms.notices)
         self._control = ControlService(self._board, identity, options.paths.artefacts)
@@ -159,7 +166,8 @@ class Node:
         await _listen(network)
         try:
             entropy = self._build.entropy(state.party)
-            outside = wire.Outside(self._key, boot, self._build.network(network, work.segments), entropy, self._board)
+            seen = self._build.network(network, work.segments)
+            outside = wire.Outside(self._key, self._sealer, boot, seen, entropy, self._board)
             party, mailbox = wire.party_of(state, work, self._options.paths, outside)
             beside = [
                 asyncio.create_task(mailbox.pump()),

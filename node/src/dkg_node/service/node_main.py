@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dkg_node.attestation.root import NITRO_ROOT
+from dkg_node.errors import AttestationError
 from dkg_node.service.build import refuse_other
-from dkg_node.service.cloud import Amazon
-from dkg_node.service.command import EnvironmentFault, Parser, run_command
+from dkg_node.service.command import Parser, run_command
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
+    from dkg_api.kms_policy import KeyTerms
     from dkg_api.terms import Terms
     from dkg_node.ceremony.phases import Segment
     from dkg_node.ceremony.ports import Attester, Entropy, Network
     from dkg_node.service.build import Build
-    from dkg_node.service.cloud import Cloud
+    from dkg_node.service.cloud import Aws
 
 MODES = ("party", "check", "leave", "hand-over", "take-over")
 
@@ -56,13 +58,14 @@ def run_node(build: Build, options: argparse.Namespace) -> int:
 
 @dataclass(frozen=True, slots=True)
 class NitroBuild:
-    """The production distribution. Its attestation comes with a later issue; until then it starts nothing."""
+    """The production distribution."""
 
+    credentials: Path
+    """File with those of the enclave role, which the parent keeps fresh."""
     program: str = "dkg-node"
     root: bytes = NITRO_ROOT
     attestation: str = "nitro"
     other: str = "dkg-software node"
-    cloud: Cloud = field(default_factory=Amazon)
 
     def attester(self) -> Attester:
         """The enclave's module."""
@@ -71,9 +74,23 @@ class NitroBuild:
         return NsmAttester()
 
     def check_terms(self, terms: Terms) -> None:
-        """Refuse software terms always, and all others while this build can't prove its code."""
+        """Refuse software terms, a machine that is no enclave, and terms that do not list this image."""
+        from dkg_node.attestation.document import read_document  # noqa: PLC0415 - keeps --help quick
+
         refuse_other(terms, self.attestation, self.other)
-        raise EnvironmentFault("Nitro attestation is not part of this version: use a later one for these terms")
+        own = tuple(value.hex() for value in read_document(self.attester().attest(b"", None, None)).release)
+        if own not in [(release.pcr0, release.pcr1, release.pcr2) for release in terms.releases]:
+            raise AttestationError(f"run an image that the terms list: pcr0 of this one is {own[0][:16]}...")
+
+    def aws(self, terms: KeyTerms, party: int) -> Aws:
+        """AWS itself, where the terms say that the party's key lives."""
+        from dkg_node.sealing.aws import amazon  # noqa: PLC0415 - keeps --help quick
+        from dkg_node.service.cloud import Aws  # noqa: PLC0415 - the same
+        from dkg_node.service.credentials import read_credentials  # noqa: PLC0415 - the same
+
+        sealing, source = terms.party(party).sealing, partial(read_credentials, self.credentials)
+        source()  # what is wrong with them is said here, not at the first request
+        return Aws(amazon(sealing.partition, sealing.region), source, sealing.account)
 
     def network(self, network: Network, segments: Sequence[Segment]) -> Network:
         """Itself."""
@@ -96,4 +113,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _main(arguments: Sequence[str]) -> int:
     parser = Parser(prog="dkg-node", description="One party of a distributed key generation.")
     add_options(parser)
-    return run_node(NitroBuild(), parser.parse_args(arguments))
+    parser.add_argument(
+        "--credentials", type=Path, required=True, metavar="FILE", help="the enclave role's, kept fresh by the parent"
+    )
+    options = parser.parse_args(arguments)
+    return run_node(NitroBuild(options.credentials.absolute()), options)

@@ -14,9 +14,9 @@ from dkg_node.algebra.kernel import Shares
 from dkg_node.attestation.policy import Expected, Policy, releases_of
 from dkg_node.attestation.verifier import appraise
 from dkg_node.errors import UsageError
-from dkg_node.sealing.development import LONG_LIVED
 from dkg_node.sealing.reasons import Reason, SealingRefusal
 from dkg_node.sealing.reseal import Exchange, Giver, Taker
+from dkg_node.sealing.sealer import LONG_LIVED
 from dkg_node.service.clock import milliseconds
 from dkg_node.service.command import DONE, EnvironmentFault
 from dkg_node.service.identity import EPOCH as IDENTITY_EPOCH

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -22,7 +20,6 @@ from dkg_node.ceremony.transcript import Transcript
 from dkg_node.keygen.parameters import parameter_set
 from dkg_node.keygen.plan import plan_of
 from dkg_node.protocols.session import Group
-from dkg_node.sealing.development import KEY_FILE, Context, DevelopmentSealer, read_key_file
 from dkg_node.service.adapters import BodyFiles, DirectoryStore, ProcessUsage, SystemClock
 from dkg_node.service.bridge import BridgeAssembler
 from dkg_node.service.identity import NodeIdentity
@@ -37,11 +34,10 @@ if TYPE_CHECKING:
     from dkg_api.desired_state import DesiredState
     from dkg_api.terms import Terms
     from dkg_node.ceremony.ports import Entropy, Network
+    from dkg_node.sealing.sealer import KmsSealer
     from dkg_node.service.channels import Channels
     from dkg_node.service.status import StatusBoard
 
-LONG_LIVED = 0
-"""The identity key is the same for every attempt."""
 QUIET_PART = 4
 """A boot takes peers to be away when none has come for this part of roundTimeout: longer than a message takes."""
 
@@ -93,12 +89,6 @@ def seconds_left(terms: Terms) -> float:
     return (datetime.fromisoformat(terms.deadline) - datetime.now(UTC)).total_seconds()
 
 
-def sealer(state: DesiredState, paths: Paths, attempt: int) -> DevelopmentSealer:
-    """DEVELOPMENT SEALING in the party's directory."""
-    context = Context(state.terms.ceremony, state.terms.digest, state.party, attempt)
-    return DevelopmentSealer(paths.home, read_key_file(paths.home / KEY_FILE), context)
-
-
 def work_of(state: DesiredState) -> Work:
     """What the terms ask for. UsageError when its plan can outlast the deadline."""
     terms = state.terms
@@ -127,10 +117,10 @@ def peers_of(state: DesiredState) -> dict[int, Peer]:
     }
 
 
-def boot_of(state: DesiredState, paths: Paths) -> Boot:
-    """This start of the party: a number above the sealed ones, even if the clock was set back, and 16 random bytes."""
-    kept = SealedVault(Group(state.terms.n, state.terms.threshold), sealer(state, paths, state.attempt)).read()
-    return Boot(max(time.time_ns(), 0 if kept is None else kept.stamp.place.boot + 1), os.urandom(16))
+def boot_of(state: DesiredState, sealer: KmsSealer, boot: Boot) -> Boot:
+    """This start of the party, with a number above the sealed ones, even if the clock was set back."""
+    kept = SealedVault(Group(state.terms.n, state.terms.threshold), sealer).read()
+    return boot if kept is None else Boot(max(boot.number, kept.stamp.place.boot + 1), boot.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,9 +151,10 @@ def network_of(state: DesiredState, work: Work, channels: Channels, boot: Boot, 
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """What the process gives to the ceremony: its key, its boot, its network, its randomness, its status board."""
+    """What the process gives to the ceremony: keys, its boot, its network, its randomness, its status board."""
 
     key: Ed25519PrivateKey
+    sealer: KmsSealer
     boot: Boot
     network: Network
     entropy: Entropy
@@ -175,7 +166,7 @@ def party_of(state: DesiredState, work: Work, paths: Paths, outside: Outside) ->
     network, group = outside.network, work.group
     identity = NodeIdentity(outside.key, state.keyring)
     mailbox = Mailbox(group, state.party, network)
-    vault = SealedVault(group, sealer(state, paths, state.attempt))
+    vault = SealedVault(group, outside.sealer)
     grace = work.timing.start_grace
     asking = Asking(group, state.party, grace, work.timing.round_timeout / QUIET_PART)
     home = Home(group, state.party, work.sid, identity)
@@ -184,7 +175,7 @@ def party_of(state: DesiredState, work: Work, paths: Paths, outside: Outside) ->
         me=state.party,
         identity=identity,
         network=network,
-        sealer=sealer(state, paths, state.attempt),
+        sealer=outside.sealer,
         entropy=outside.entropy,
         store=DirectoryStore(paths.objects),
         assembler=BridgeAssembler(work.params.name, paths.objects / ".assembly-lock"),

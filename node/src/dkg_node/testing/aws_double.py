@@ -13,6 +13,9 @@ from typing import Any, Final
 import botocore.session
 from botocore.config import Config
 
+from dkg_node.sealing.kms import KeyService
+from dkg_node.sealing.sealer import KmsSealer
+
 ACCOUNT: Final = "000000000000"
 REGION: Final = "eu-central-1"
 ROLE: Final = f"arn:aws:iam::{ACCOUNT}:role/"
@@ -87,3 +90,10 @@ def start_double(state: Path) -> RunningDouble:
     if len(lines) != 2 or not lines[0].startswith("AWS DOUBLE"):
         raise AssertionError(f"the double did not start: {lines}")
     return RunningDouble(state, process, lines[1].strip())
+
+
+def service_of(sealer: KmsSealer) -> KeyService:
+    """The KMS key behind a sealer. TypeError when there is another service."""
+    if not isinstance(sealer.service, KeyService):
+        raise TypeError("take a sealer over KMS")
+    return sealer.service

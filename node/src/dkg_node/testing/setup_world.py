@@ -24,8 +24,8 @@ from dkg_node.ceremony.setup import SetupKeeper
 from dkg_node.offline.batch import batch_slots
 from dkg_node.protocols.prss import setup_slots
 from dkg_node.protocols.session import Group
-from dkg_node.sealing.development import Context, DevelopmentSealer, make_key_file, read_key_file
 from dkg_node.testing.control_party import mac
+from dkg_node.testing.plain_keys import plain_sealer
 from dkg_node.testing.simnet import Faults, SimNetwork, Wires
 from dkg_node.testing.toy_segments import ToyPace
 from dkg_node.testing.virtual_time import run_virtual
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from dkg_node.ceremony.run import Party, Work
     from dkg_node.offline.chunk import Batch
     from dkg_node.protocols.session import Role
+    from dkg_node.sealing.sealer import KmsSealer
 
 SID = bytes(range(32))
 LABEL = enc("look")
@@ -115,12 +116,10 @@ class Home:
         self.sealed = Sealed(proof, chain, "restart")
 
     @property
-    def sealer(self) -> DevelopmentSealer:
-        """DEVELOPMENT SEALING into the directory."""
+    def sealer(self) -> KmsSealer:
+        """Of a fresh boot."""
         self.directory.mkdir(parents=True, exist_ok=True)
-        return DevelopmentSealer(
-            self.directory, read_key_file(make_key_file(self.directory)), Context("ab" * 16, bytes(32), self.role, 1)
-        )
+        return plain_sealer(self.directory, self.role)
 
     def keeper(self) -> SetupKeeper:
         """What a fresh process would find of the setup."""
@@ -330,7 +329,7 @@ class _Party:
     """What the setup needs of the Party."""
 
     me: Role
-    sealer: DevelopmentSealer
+    sealer: KmsSealer
     entropy: Draws
     archive: Archive
     meter: Silence = field(default_factory=Silence)

@@ -19,6 +19,8 @@ from dkg_node.sealing.files import write_atomic
 from dkg_node.service.command import EnvironmentFault
 from dkg_node_software.agreement import ATTEMPT
 from dkg_node_software.chaos.proxy import HOST
+from dkg_node_software.custody import DoubleParty, write_table
+from dkg_node_software.double.running import end_double, start_double
 from dkg_node_software.preflight import PORT_STEP, attest_port, peer_port
 
 if TYPE_CHECKING:
@@ -76,6 +78,9 @@ class Nodes:
     seed: str | None = None
     running: dict[Role, subprocess.Popen[bytes]] = field(default_factory=dict)
     enrolments: dict[Role, Enrolment] = field(default_factory=dict)
+    arns: dict[Role, str] = field(default_factory=dict)
+    """Of the parties' KMS keys."""
+    double: subprocess.Popen[str] | None = None
     _retired: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def socket(self, party: Role) -> Path:
@@ -91,7 +96,11 @@ class Nodes:
         return bytes.fromhex(self.enrolments[party].identity_key)
 
     async def start(self, traps: Mapping[Role, Sequence[str]]) -> None:
-        """Start all, enrol the identities that they made, tell everybody about everybody."""
+        """Start the double and all parties, enrol the identities that they made, tell everybody about everybody."""
+        write_table(self.layout.double, self.agreement.terms, self.group.n)
+        self.double = await asyncio.to_thread(start_double, self.layout.double)
+        for party in self.group.roles:
+            self.arns[party] = DoubleParty(self.layout.double, self.agreement.terms, party).make_key()
         for party in self.group.roles:
             self._tell(party)
             self.launch(party, traps.get(party, ()))
@@ -113,7 +122,7 @@ class Nodes:
         command = [sys.executable, "-m", "dkg_node_software.main", "node"]
         command += ["--desired-state", str(self.layout.desired_state(party)), "--objects", str(self._objects(party))]
         command += ["--control", str(self.socket(party)), "--listen", f"{HOST}:{self.ports[party]}", "--until-eof"]
-        command += ["--attest-listen", f"{HOST}:{self.attest[party]}"]
+        command += ["--attest-listen", f"{HOST}:{self.attest[party]}", "--aws-double", str(self.layout.double)]
         command += [word for trap in traps for word in ("--trap", trap)]
         if self.seed is not None:
             command += ["--seed", self.seed]
@@ -157,13 +166,15 @@ class Nodes:
         return next((line for line in reversed(lines) if line.startswith("error: ")), lines[-1] if lines else "")
 
     def stop(self) -> None:
-        """End all, also the stopped ones, and wait for every one."""
+        """End all, also the stopped ones and the double, and wait for every one."""
         for process in self.running.values():
             process.kill()
         for process in [*self.running.values(), *self._retired]:
             process.wait()
             if process.stdin is not None:
                 process.stdin.close()
+        if self.double is not None:
+            end_double(self.double)
 
     def tell_all(self) -> None:
         """Write every party's desired state."""
@@ -189,7 +200,9 @@ class Nodes:
             key = bytes.fromhex(facts["identity_key"])
             digest = self.agreement.terms.digest
             document = b64decode(facts["document"])
-            self.enrolments[party] = enrol(digest, party, key, self.agreement.keys[party], document)
+            self.enrolments[party] = enrol(
+                digest, party, key, self.agreement.keys[party], document, self.arns[party]
+            )  # fmt: skip
 
     def _tell(self, party: Role) -> None:
         """What the courier brings a party: the others at their proxies."""
@@ -208,6 +221,7 @@ class Nodes:
             "signatures": [signature.model_dump(mode="json") for signature in self.agreement.signatures],
             "party": party,
             "attempt": ATTEMPT,
+            "keyArn": self.arns[party],
             "peers": entries,
             "enrolments": [e.model_dump(mode="json") for e in self.enrolments.values()] if whole else [],
         }

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dkg_node.errors import UsageError
+from dkg_node.service.command import EnvironmentFault
 
 if TYPE_CHECKING:
     import argparse
@@ -25,17 +26,16 @@ class DoubleCloud:
         """See ``Cloud``."""
         if options.aws_double is None:
             raise UsageError("give --aws-double DIR, the state of the double that plays AWS")
-        try:
-            return double_surroundings(options.aws_double.absolute(), sealing.region)
-        except OSError:
-            raise UsageError(
-                f"start dkg-software aws-double --state {options.aws_double}: none listens there"
-            ) from None
+        return double_surroundings(options.aws_double.absolute(), sealing.region)
 
 
 def double_surroundings(state: Path, region: str) -> Surroundings:
-    """Of the double in ``state``. OSError when there is none."""
+    """Of the double in ``state``. EnvironmentFault when there is none."""
     from dkg_node.sealing.aws import Surroundings  # noqa: PLC0415 - keeps --help quick
 
-    url = (state / "endpoint").read_text().strip()
+    try:
+        url = (state / "endpoint").read_text().strip()
+    except OSError as error:
+        what = f"{state} has no endpoint: {error.strerror}"
+        raise EnvironmentFault(f"start the double first, dkg-software aws-double --state DIR: {what}") from None
     return Surroundings(region, {"kms": url, "s3": url}, state / "ca.pem", path_style=True)

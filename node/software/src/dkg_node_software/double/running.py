@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -55,9 +56,14 @@ def end_double(process: subprocess.Popen[str]) -> None:
 
 
 def _listens(state: Path) -> bool:
+    """Whether the double of this state does: another process may have its port by now."""
     try:
         place = urlsplit((state / ENDPOINT_FILE).read_text().strip())
-        with socket.create_connection((place.hostname or "", place.port or 0), CONNECT_SECONDS):
+        context, host = ssl.create_default_context(cafile=state / "ca.pem"), place.hostname or ""
+        with (
+            socket.create_connection((host, place.port or 0), CONNECT_SECONDS) as connection,
+            context.wrap_socket(connection, server_hostname=host),
+        ):
             return True
     except (OSError, ValueError):
         return False

@@ -26,8 +26,12 @@ from dkg_node.algebra.kernel import Secret
 from dkg_node.ceremony.certify import Certifier
 from dkg_node.ceremony.mailbox import Mailbox
 from dkg_node.errors import ProtocolError, SealingError, UsageError
-from dkg_node.sealing.development import Context, DevelopmentSealer, read_key_file
+from dkg_node.sealing.kms import Context, DataKey
+from dkg_node.sealing.sealer import KmsSealer
+from dkg_node.sealing.stores import DirectoryBlobs
+from dkg_node.service.command import EnvironmentFault
 from dkg_node.service.config import read_state
+from dkg_node.service.credentials import read_credentials
 from dkg_node.service.verify import read_terms_file
 from dkg_node_software.fuzz import world
 from dkg_node_software.fuzz.registry import target
@@ -42,6 +46,7 @@ if TYPE_CHECKING:
 
 MEMORY = 512
 """A short text may become a hundred lines of advice."""
+CREDENTIALS = b'{"Version": 1, "AccessKeyId": "AKIA0123456789ABCDEF", "SecretAccessKey": "s", "SessionToken": "t"}'
 DEEP = b'{"a":' * 200 + b"1" + b"}" * 200
 
 
@@ -161,28 +166,37 @@ def protobuf(data: bytes) -> None:
 def _read(data: bytes, name: str, reader: Callable[[Path], object]) -> None:
     path = scratch() / name
     path.write_bytes(data)
-    path.chmod(0o600)
-    with suppress(UsageError, SealingError):
+    with suppress(UsageError, EnvironmentFault):
         reader(path)
 
 
-@target(lambda: [world.signatures_text(), world.desired_state_text(), bytes(32)], memory=MEMORY)
+@target(lambda: [world.signatures_text(), world.desired_state_text(), CREDENTIALS], memory=MEMORY)
 def host_files(data: bytes) -> None:
-    """Files as a tool reads them: signed terms, desired state, sealing key; UsageError or SealingError."""
+    """Files as tool and node read them: signed terms, desired state, credentials; UsageError or EnvironmentFault."""
     _read(data, "terms.json", read_terms_file)
     _read(data, "state.json", read_state)
-    _read(data, "sealing.key", read_key_file)
+    _read(data, "credentials.json", read_credentials)
 
 
-def _sealer() -> DevelopmentSealer:
-    return DevelopmentSealer(scratch(), Secret.from_bytes(bytes(32)), Context("c", bytes(32), ME, 1))
+class _Keys:
+    """A key service that opens everything."""
+
+    def new_key(self, context: Context) -> DataKey:
+        return DataKey(self.open_key(b"", context), bytes(16))
+
+    def open_key(self, _wrapped: bytes, _context: Context) -> Secret:
+        return Secret.from_bytes(bytes(32))
+
+
+def _sealer() -> KmsSealer:
+    return KmsSealer(DirectoryBlobs(scratch()), _Keys(), Context("c", bytes(32), ME, 1))
 
 
 def _sealed_files() -> list[bytes]:
     sealer = _sealer()
     sealer.seal_bytes("seed", 0, bytes(32))
     sealer.seal_secret("other", 0, Secret.from_bytes(bytes(32)))
-    return [sealer.path(name).read_bytes() for name in ("seed", "other")]
+    return [sealer.store.get(name) or b"" for name in ("seed", "other")]
 
 
 @target(_sealed_files)
@@ -190,7 +204,7 @@ def sealed_file(data: bytes) -> None:
     """A sealed file that the host put there: SealingError, or what was sealed."""
     sealer = _sealer()
     for name in ("seed", "other"):
-        sealer.path(name).write_bytes(data)
+        sealer.store.put(name, data)
         with suppress(SealingError):
             assert sealer.unseal_bytes(name, 0) == bytes(32)
         with suppress(SealingError):

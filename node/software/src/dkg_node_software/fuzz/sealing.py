@@ -25,8 +25,7 @@ from dkg_node.algebra.kernel import Secret, Shares
 from dkg_node.errors import AttestationError, SealingError
 from dkg_node.sealing.aws import AwsCredentials, Surroundings, client
 from dkg_node.sealing.cms import Enveloped, Recipient, read_envelope
-from dkg_node.sealing.development import Context
-from dkg_node.sealing.kms import MAX_WRAPPED, KeyService
+from dkg_node.sealing.kms import MAX_WRAPPED, Context, KeyService
 from dkg_node.sealing.readback import KIND, read_back
 from dkg_node.sealing.reasons import SealingRefusal
 from dkg_node.sealing.reseal import Exchange, Giver, Taker

@@ -21,6 +21,7 @@ from dkg_node.protocols.session import Exchange, Group, Role, Session, Slot
 from dkg_node.transport.tls import TlsIdentity
 
 T = TypeVar("T")
+KEY_ARN = "arn:aws:kms:r:000000000000:key/00000000-0000-0000-0000-000000000001"
 GROUP = Group(4, 1)
 ME: Role = 1
 SID = bytes(range(32))
@@ -211,7 +212,7 @@ def desired_state_text() -> bytes:
     """A good desired state of party 1."""
     peers = [{"index": i, "host": "127.0.0.1", "peerPort": 17001 + i, "attestPort": 17100 + i} for i in GROUP.roles]
     known = [enrolment.model_dump() for enrolment in enrolments()]
-    first = {"party": 1, "attempt": 1, "peers": peers, "enrolments": known}
+    first = {"party": 1, "attempt": 1, "keyArn": KEY_ARN, "peers": peers, "enrolments": known}
     return json.dumps({**json.loads(signatures_text()), **first}).encode()
 
 
