@@ -6,20 +6,25 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from dkg_api.desired_state import Bucket
 from dkg_node.ceremony.phases import segments_of
 from dkg_node.keygen.parameters import parameter_set
 from dkg_node.keygen.plan import plan_of
 from dkg_node.protocols.session import Group, Role
+from dkg_node.sealing.files import write_atomic
 from dkg_node.service.command import NEGATIVE
 from dkg_node.service.control_client import ControlClient
 from dkg_node_software.agreement import Pace
 from dkg_node_software.chaos.harness import Setting, Stage, close, make_stage, play
 from dkg_node_software.chaos.nodes import POLL, Nodes, free_base
 from dkg_node_software.chaos.schedule import Fault, Schedule, Step, steps_of
+from dkg_node_software.custody import BUCKET, DoubleParty
+from dkg_node_software.double.running import running_double
 from dkg_node_software.measure import measure
 from dkg_node_software.preflight import attest_port, peer_port
 
@@ -27,6 +32,8 @@ pytestmark = pytest.mark.long
 GROUP = Group(4, 1)
 LIMIT = 240.0
 PACE = Pace(start_grace=2_000, round_timeout=2_000)
+SLOW = Pace(start_grace=6_000, round_timeout=6_000)
+"""S3 takes a tenth of a second for what a disk does in a few ms."""
 HURT, COPIED = 3, 4
 KEPT = {"identity.sealed", "desired-state.json", "node.log", "chaos.jsonl"}
 """Of an emptied disk: who the party is, what the harness needs."""
@@ -52,9 +59,9 @@ def events(stage: Stage) -> list[dict[str, object]]:
     return [json.loads(line) for line in lines]
 
 
-def run(work: Path, faults: Sequence[Fault], beside: Between) -> Stage:
+def run(work: Path, faults: Sequence[Fault], beside: Between, pace: Pace = PACE) -> Stage:
     """One run to its end, ``beside`` beside it."""
-    stage = make_stage(Setting(GROUP, "test", measure(), work, LIMIT, PACE), Schedule(tuple(faults), lost=False), "run")
+    stage = make_stage(Setting(GROUP, "test", measure(), work, LIMIT, pace), Schedule(tuple(faults), lost=False), "run")
 
     async def main() -> None:
         task = asyncio.create_task(beside(stage))
@@ -144,6 +151,43 @@ def test_damaged_checkpoints_are_replaced_before_the_public_key_is_opened(
     assert [entry["how"] for entry in found if entry["event"] == "boot"] == ["restart"]
     adopted = [entry["segment"] for entry in found if entry["event"] == "adopted"]
     assert adopted[:2] == [0, 1]
+
+
+def use_buckets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every party's sealed objects lie in S3, as those of an enclave do."""
+    tell = Nodes._tell
+
+    def told(self: Nodes, party: Role) -> None:
+        side = DoubleParty(self.layout.double, self.agreement.terms, party)
+        operator, region = side.api("s3", "operator"), side.surroundings.region
+        with suppress(operator.exceptions.BucketAlreadyOwnedByYou):
+            operator.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": region})
+            operator.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+        tell(self, party)
+        path = self.layout.desired_state(party)
+        bucket = {"name": BUCKET, "prefix": f"{party}/software/"}
+        write_atomic(path, json.dumps({**json.loads(path.read_bytes()), "bucket": bucket}).encode())
+
+    monkeypatch.setattr(Nodes, "_tell", told)
+
+
+def test_an_enclave_of_which_only_the_bucket_is_left_carries_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing but the sealed objects in S3 outlives it: what is public comes from the peers."""
+    use_buckets(monkeypatch)
+    hurt(monkeypatch, wipe)
+    stage = run(tmp_path, [Fault("restart", HURT, step("batch noise", "V"), "during", 0.1)], nothing, SLOW)
+    assert stage.done == {1, 2, 3, 4}
+    found = events(stage)
+    assert [entry["how"] for entry in found if entry["event"] == "boot"] == ["restart"]
+    assert not [entry for entry in found if entry["event"] == "set aside"]
+    assert not list((stage.layout.out / "parties").rglob("*.sealed"))
+    with running_double(stage.layout.double):
+        for party in GROUP.roles:
+            side = DoubleParty(stage.layout.double, stage.nodes.agreement.terms, party)
+            store = side.aws().store(Bucket(name=BUCKET, prefix=f"{party}/software/"), tmp_path)
+            assert {"identity", "share"} <= set(store.names())
 
 
 def test_of_two_live_copies_the_first_stops_and_the_second_finishes(tmp_path: Path) -> None:

@@ -62,6 +62,8 @@ class KmsSealer:
     context: Context
     _own: DataKey | None = field(default=None, init=False, repr=False)
     _known: dict[bytes, Secret] = field(default_factory=dict, init=False, repr=False)
+    _written: dict[str, bytes] = field(default_factory=dict, init=False, repr=False)
+    """SHA-256 by name of what this boot wrote: the store need not be asked again."""
 
     def ready(self, names: Iterable[str]) -> None:
         """Ask for this boot's data key, and for those of earlier boots that these objects need: later nothing waits.
@@ -89,7 +91,8 @@ class KmsSealer:
         content = handle.sealed(_object_key(own.key, name, epoch), self.context.aad(name, epoch))
         blob = b"".join((MAGIC, len(own.wrapped).to_bytes(LENGTH, "little"), own.wrapped, content))
         self.store.put(name, blob)
-        return sha256(blob).hexdigest()
+        digest = self._written[name] = sha256(blob).digest()
+        return digest.hex()
 
     def unseal(self, name: str, epoch: int, open_content: Callable[[Secret, bytes, Buffer], T]) -> T:
         """Open an object with the kernel's ``unsealed`` of its type, given key, associated data and sealed content."""
@@ -105,12 +108,15 @@ class KmsSealer:
 
     def fingerprint(self, name: str) -> bytes:
         """SHA-256 of an object's blob; empty where there is none."""
+        if name in self._written:
+            return self._written[name]
         blob = self.store.get(name)
         return b"" if blob is None else sha256(blob).digest()
 
     def set_aside(self, name: str, mark: int) -> None:
         """Move an object, if there is one, to a name that nothing reads."""
         blob = self.store.get(name)
+        self._written.pop(name, None)
         if blob is not None:
             self.store.put(f"{name}.set-aside-{mark}", blob)
             self.store.erase(name)
@@ -158,13 +164,14 @@ class KmsSealer:
 
     def erase(self, name: str) -> None:
         """Remove every version of an object; nothing happens when there is none."""
+        self._written.pop(name, None)
         self.store.erase(name)
 
     def erase_all(self, prefix: str) -> None:
         """Remove every object whose name begins so."""
         for name in self.store.names():
             if name.startswith(prefix):
-                self.store.erase(name)
+                self.erase(name)
 
     def _data_key(self) -> DataKey:
         """This boot's, asked for when the first object is sealed."""
