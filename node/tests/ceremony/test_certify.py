@@ -57,6 +57,20 @@ def test_signatures_over_other_contents_do_not_count_and_their_parties_are_named
     assert lost.value.culprits == {3, 4}
 
 
+def test_who_has_not_signed_is_named_only_while_it_is_waited_for() -> None:
+    async def scene(stage: Stage) -> list[list[int]]:
+        asked, other = certifier(stage, 2), certifier(stage, 4)
+        named = [asked.unsigned()]
+        waiting = [asyncio.create_task(one.certify(CONTENTS, 2000.0)) for one in (asked, other)]
+        while len(named[-1]) != 2:  # its own and the other's signature are there
+            await asyncio.sleep(0)
+            named.append(asked.unsigned())
+        await asyncio.gather(certifier(stage, 1).certify(CONTENTS, 2000.0), *waiting)
+        return [named[0], named[-1], asked.unsigned()]
+
+    assert play(scene, 1, [3]) == [[], [1, 3], []]
+
+
 def test_a_signature_that_comes_before_ones_own_content_is_known_is_kept() -> None:
     async def scene(stage: Stage) -> int:
         late = certifier(stage, 1)

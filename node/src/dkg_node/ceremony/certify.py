@@ -37,6 +37,7 @@ class Certifier:
     _heard: dict[Role, bytes] = field(default_factory=dict)
     _good: dict[Role, CertificateSignature] = field(default_factory=dict)
     _wrong: Counter[Role] = field(default_factory=Counter)
+    _signing: bool = False
 
     def __post_init__(self) -> None:
         """Read the topic from now on."""
@@ -47,6 +48,11 @@ class Certifier:
         if len(data) == SIGNATURE and sender not in self._good and self._wrong[sender] < PATIENCE:
             self._heard[sender] = data
 
+    def unsigned(self) -> list[Role]:
+        """Whom it waits for: who has not signed, while fewer than n-t have."""
+        waits = self._signing and len(self._good) < self.group.quorum
+        return sorted(set(self.group.roles) - set(self._good)) if waits else []
+
     async def certify(self, contents: Certificate, until: float) -> Certificate:
         """Sign ``contents``, exchange signatures, return the certificate with all that are valid for the same contents.
 
@@ -55,7 +61,7 @@ class Certifier:
         content = contents.content()
         own = self.identity.sign(PURPOSE, content)
         self.mailbox.send_to_all("certificate", own)
-        self._heard[self.me] = own
+        self._heard[self.me], self._signing = own, True
         quorum_at: float | None = None
         while True:
             signatures = self._valid(content)

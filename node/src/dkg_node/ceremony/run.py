@@ -204,7 +204,9 @@ async def _certified(party: Party, control: Control) -> Chain:
 
 
 def _missing(party: Party, control: Control) -> list[Role]:
-    """Whom it waits for: to remember its checkpoint, or else to start what comes next."""
+    """Whom it waits for: to remember its checkpoint, or else to start what comes next; at last to sign the key."""
+    if control.done:
+        return party.certifier.unsigned()
     return party.epochs.unacknowledged() or control.missing()
 
 
@@ -215,7 +217,7 @@ async def _tell(party: Party, control: Control) -> None:
         running = control.running
         idle = running is None or running.over or control.lost is not None
         missing = _missing(party, control)
-        if idle and waited and missing and not control.done:
+        if idle and waited and missing:
             party.meter.phase(f"waiting for {missing}")
         waited = idle
         await asyncio.sleep(TELL)
