@@ -81,6 +81,9 @@ def test_a_share_of_another_party_attempt_ceremony_or_terms_does_not_open(
     sealer: KmsSealer, changes: dict[str, object]
 ) -> None:
     sealer.seal_shares("share", 0, Shares.from_wire(128, WIRE))
+    blob = sealer.store.get("share")
+    assert blob is not None
+    sealer.store.put("share.a2", blob)
     stranger = other(sealer, **changes)
     with pytest.raises(SealingError, match="damaged, or was sealed as another"):
         stranger.unseal_shares("share", 0)
@@ -121,7 +124,7 @@ def test_a_missing_file_and_one_that_is_something_else_are_refused(sealer: KmsSe
     for content in (b"hello", MAGIC, MAGIC + b"\x05\x00key"):
         sealer.store.put("share", content)
         with pytest.raises(SealingError, match="no sealed object"):
-            sealer.unseal_shares("share", 0)
+            other(sealer).unseal_shares("share", 0)
 
 
 class Counted(PlainKeys):
@@ -142,12 +145,51 @@ class Counted(PlainKeys):
         return super().open_key(wrapped, context)
 
 
+def test_the_next_attempt_finds_nothing_of_the_one_before_and_leaves_it_alone(sealer: KmsSealer) -> None:
+    """Prefix and directory are the same for all attempts of a party."""
+    sealer.seal_shares("control", 0, Shares.from_wire(128, WIRE))
+    later = other(sealer, attempt=2)
+    assert not later.has("control")
+    later.ready("")
+    later.seal_shares("control", 0, Shares.from_wire(128, bytes(1024)))
+    later.set_aside("control", 7)
+    later.seal_shares("control", 0, Shares.from_wire(128, bytes(1024)))
+    assert other(sealer, attempt=2).unseal_shares("control", 0).to_wire() == bytes(1024)
+    later.erase_all("control")
+    assert other(sealer).unseal_shares("control", 0).to_wire() == WIRE
+    assert not later.has("control")
+
+
+def test_what_a_boot_sealed_and_the_host_hides_is_missed_and_not_made_anew(sealer: KmsSealer) -> None:
+    sealer.seal_secret("draws", 0, Secret.from_bytes(bytes(32)))
+    sealer.store.erase("draws")
+    assert sealer.has("draws"), "who asks whether to draw is told that it did"
+    with pytest.raises(SealingRefusal) as refusal:
+        sealer.unseal_secret("draws", 0)
+    assert refusal.value.reason is Reason.MISSING
+
+
+@pytest.mark.parametrize("looked", [True, False], ids=["after a look", "after it was sealed"])
+def test_an_older_object_put_in_place_of_the_one_that_was_seen_stays_shut(sealer: KmsSealer, *, looked: bool) -> None:
+    sealer.seal_secret("draws", 0, Secret.from_bytes(bytes(32)))
+    old = sealer.store.get("draws")
+    assert old is not None
+    sealer.seal_secret("draws", 0, Secret.from_bytes(bytes(range(32))))
+    boot = other(sealer) if looked else sealer
+    seen = boot.fingerprint("draws")
+    boot.store.put("draws", old)
+    assert boot.fingerprint("draws") == seen
+    with pytest.raises(SealingRefusal) as refusal:
+        boot.unseal_secret("draws", 0)
+    assert refusal.value.reason is Reason.OLDER
+
+
 def test_a_boot_asks_for_one_data_key_and_opens_each_older_one_once(sealer: KmsSealer) -> None:
     for name in ("a", "b"):
         sealer.seal_shares(name, 0, Shares.from_wire(128, WIRE))
     keys = Counted()
     boot = KmsSealer(sealer.store, keys, CONTEXT)
-    boot.ready(sealer.store.names())
+    boot.ready("")
     assert (keys.made, len(keys.opened)) == (1, 1)
     boot.seal_shares("c", 0, boot.unseal_shares("a", 0))
     assert boot.unseal_shares("b", 0).to_wire() == WIRE
@@ -159,14 +201,14 @@ def test_a_boot_is_not_ready_while_the_service_refuses_its_own_keys(sealer: KmsS
     sealer.seal_shares("a", 0, Shares.from_wire(128, WIRE))
     for reason in (Reason.UNREACHABLE, Reason.DENIED, Reason.DISABLED, Reason.ANSWER):
         with pytest.raises(SealingRefusal) as refusal:
-            KmsSealer(sealer.store, Counted(reason), CONTEXT).ready(("a",))
+            KmsSealer(sealer.store, Counted(reason), CONTEXT).ready("")
         assert refusal.value.reason is reason
 
 
 def test_another_partys_object_keeps_nobody_from_being_ready_and_stays_shut(sealer: KmsSealer) -> None:
     sealer.seal_shares("a", 0, Shares.from_wire(128, WIRE))
     boot = KmsSealer(sealer.store, Counted(Reason.OTHER_KEY), CONTEXT)
-    boot.ready(("a",))
+    boot.ready("")
     with pytest.raises(SealingRefusal) as refusal:
         boot.unseal_shares("a", 0)
     assert refusal.value.reason is Reason.OTHER_KEY
@@ -177,7 +219,7 @@ def test_a_wrapped_key_longer_than_any_is_damage_and_never_sent(sealer: KmsSeale
     sealer.store.put("a", MAGIC + long.to_bytes(2, "little") + bytes(long + 64))
     keys = Counted()
     boot = KmsSealer(sealer.store, keys, CONTEXT)
-    boot.ready(("a",))
+    boot.ready("")
     with pytest.raises(SealingRefusal, match="no sealed object"):
         boot.unseal_shares("a", 0)
     assert keys.opened == []

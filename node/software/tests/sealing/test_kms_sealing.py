@@ -145,6 +145,9 @@ def test_another_partys_blob_stays_shut(world: World, terms: Terms, key: str, se
 
 def test_another_attempts_blob_stays_shut(sealer: KmsSealer, other: Other) -> None:
     sealer.seal_shares("share", 0, shares())
+    blob = sealer.store.get("share")
+    assert blob is not None
+    sealer.store.put("share.a2", blob)
     assert refusal(other(sealer, attempt=2).unseal_shares, "share", 0) is Reason.CONTEXT
 
 
@@ -359,9 +362,9 @@ def test_each_thing_that_may_be_wrong_has_its_reason(
     assert refusal(check, world.sealer(loose, terms, sealer.store), terms, "share", 0, newest) is (Reason.KEY_POLICY)
     assert old_blob is not None
     sealer.store.put("share", old_blob)
-    assert refusal(check, sealer, terms, "share", 0, newest) is Reason.OLDER
+    assert refusal(check, world.sealer(key, terms, sealer.store), terms, "share", 0, newest) is Reason.OLDER
     world.sealer(world.make_key(terms, 2), terms, sealer.store, party=2).seal_shares("share", 0, shares())
-    assert refusal(check, sealer, terms, "share", 0, None) is Reason.OTHER_KEY
+    assert refusal(check, world.sealer(key, terms, sealer.store), terms, "share", 0, None) is Reason.OTHER_KEY
     assert refusal(check, sealer, terms, "nothing", 0, None) is Reason.MISSING
 
 

@@ -26,6 +26,7 @@ from botocore.credentials import Credentials, ReadOnlyCredentials
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.loaders import Loader
 
+from dkg_node.errors import UsageError
 from dkg_node.sealing.reasons import Reason, SealingRefusal
 
 SUFFIXES: Final = {"aws": "amazonaws.com", "aws-cn": "amazonaws.com.cn", "aws-us-gov": "amazonaws.com"}
@@ -127,9 +128,16 @@ class _Given(Credentials):  # type: ignore[misc]  # botocore has no types
     def __init__(self, source: CredentialSource) -> None:
         super().__init__("", "")
         self._source = source
+        self._last: AwsCredentials | None = None
 
     def get_frozen_credentials(self) -> ReadOnlyCredentials:
-        now = self._source()
+        """SealingRefusal when there never were any: a file that is being written leaves the last ones."""
+        try:
+            self._last = self._source()
+        except UsageError as error:
+            if self._last is None:
+                raise SealingRefusal(Reason.CREDENTIALS, str(error)) from None
+        now = self._last
         return ReadOnlyCredentials(now.access_key, now.secret_key, now.token)
 
     def load_credentials(self) -> _Given:

@@ -2,6 +2,9 @@
 
 One data key for each attempt and boot; each object has its own key by KDF from it, and stands in the associated data of
 its frames with ceremony, terms digest, party, attempt and epoch. A data key of an earlier boot is asked for once.
+
+A boot lists the store once and remembers the digest of whatever it wrote or read: a host that hides or swaps an object
+while the party runs gets a refusal, and never a second value in place of the first.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from dkg_node.sealing.kms import MAX_WRAPPED
 from dkg_node.sealing.reasons import Reason, SealingRefusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from dkg_node.sealing.kms import Context, DataKey
     from dkg_node.sealing.stores import BlobStore
@@ -25,6 +28,8 @@ MAGIC: Final = b"DKG SEALED BY KMS 1\n"
 LENGTH: Final = 2
 """Bytes of the wrapped key's length, little endian, after the first line."""
 
+FIRST: Final = 1
+MARK: Final = ".a"
 Buffer = bytes | memoryview
 T = TypeVar("T")
 LONG_LIVED: Final = 0
@@ -55,26 +60,31 @@ class DataKeys(Protocol):
 
 @dataclass(slots=True)
 class KmsSealer:
-    """The sealed objects of one party and attempt (see ``ports.Sealer``). Attempt 0 holds what outlives attempts."""
+    """The sealed objects of one party and attempt (see ``ports.Sealer``). Attempt 0 holds what outlives attempts.
+
+    In the store the objects of attempts from 2 on have the attempt in their names: ``share.a2``.
+    """
 
     store: BlobStore
     service: DataKeys
     context: Context
     _own: DataKey | None = field(default=None, init=False, repr=False)
     _known: dict[bytes, Secret] = field(default_factory=dict, init=False, repr=False)
-    _written: dict[str, bytes] = field(default_factory=dict, init=False, repr=False)
-    """SHA-256 by name of what this boot wrote: the store need not be asked again."""
+    _seen: dict[str, bytes] | None = field(default=None, init=False, repr=False)
+    """What lies there, by name: SHA-256 of what this boot wrote or read; empty where it has done neither."""
 
-    def ready(self, names: Iterable[str]) -> None:
-        """Ask for this boot's data key, and for those of earlier boots that these objects need: later nothing waits.
+    def ready(self, besides: str) -> None:
+        """Ask for this boot's data key, and for those of earlier boots that the objects need: later nothing waits.
+
+        ``besides``: the object that lies there too and is not this attempt's.
 
         SealingRefusal when the service gives none. An object that was sealed under others' keys says so when it is
         opened.
         """
         self._data_key()
-        for name in names:
+        for name in self._names():
+            blob = None if name == besides else self.store.get(self._place(name))
             try:
-                blob = self.store.get(name)
                 if blob is not None:
                     self._opened(_split(name, blob)[0])
             except SealingRefusal as refusal:
@@ -83,20 +93,20 @@ class KmsSealer:
 
     def has(self, name: str) -> bool:
         """Whether an object of that name lies there."""
-        return name in self.store.names()
+        return name in self._names()
 
     def seal(self, name: str, epoch: int, handle: Sealable) -> str:
         """Write an object durably; returns the SHA-256 of the whole blob in hex. SealingRefusal if it can't be done."""
         own = self._data_key()
         content = handle.sealed(_object_key(own.key, name, epoch), self.context.aad(name, epoch))
         blob = b"".join((MAGIC, len(own.wrapped).to_bytes(LENGTH, "little"), own.wrapped, content))
-        self.store.put(name, blob)
-        digest = self._written[name] = sha256(blob).digest()
+        self.store.put(self._place(name), blob)
+        digest = self._names()[name] = sha256(blob).digest()
         return digest.hex()
 
     def unseal(self, name: str, epoch: int, open_content: Callable[[Secret, bytes, Buffer], T]) -> T:
         """Open an object with the kernel's ``unsealed`` of its type, given key, associated data and sealed content."""
-        blob = self.store.get(name)
+        blob = self._get(name)
         if blob is None:
             raise SealingRefusal(Reason.MISSING, name)
         wrapped, content = _split(name, blob)
@@ -108,18 +118,19 @@ class KmsSealer:
 
     def fingerprint(self, name: str) -> bytes:
         """SHA-256 of an object's blob; empty where there is none."""
-        if name in self._written:
-            return self._written[name]
-        blob = self.store.get(name)
-        return b"" if blob is None else sha256(blob).digest()
+        known = self._names().get(name)
+        if known == b"":
+            self._get(name)
+        return self._names().get(name, b"")
 
     def set_aside(self, name: str, mark: int) -> None:
         """Move an object, if there is one, to a name that nothing reads."""
-        blob = self.store.get(name)
-        self._written.pop(name, None)
+        blob = self.store.get(self._place(name))
         if blob is not None:
-            self.store.put(f"{name}.set-aside-{mark}", blob)
-            self.store.erase(name)
+            aside = f"{name}.set-aside-{mark}"
+            self.store.put(self._place(aside), blob)
+            self._names()[aside] = b""
+            self.erase(name)
 
     def seal_shares(self, name: str, epoch: int, shares: Shares) -> str:
         """Seal a vector of shares."""
@@ -164,14 +175,38 @@ class KmsSealer:
 
     def erase(self, name: str) -> None:
         """Remove every version of an object; nothing happens when there is none."""
-        self._written.pop(name, None)
-        self.store.erase(name)
+        self.store.erase(self._place(name))
+        self._names().pop(name, None)
 
     def erase_all(self, prefix: str) -> None:
         """Remove every object whose name begins so."""
-        for name in self.store.names():
+        for name in tuple(self._names()):
             if name.startswith(prefix):
                 self.erase(name)
+
+    def _names(self) -> dict[str, bytes]:
+        """See ``_seen``; the store is listed at first use."""
+        if self._seen is None:
+            found = (_attempt_of(stored) for stored in self.store.names())
+            here = max(self.context.attempt, FIRST)
+            self._seen = {name: b"" for name, attempt in found if attempt == here}
+        return self._seen
+
+    def _place(self, name: str) -> str:
+        return name if self.context.attempt <= FIRST else f"{name}{MARK}{self.context.attempt}"
+
+    def _get(self, name: str) -> bytes | None:
+        """A blob, or None where none was and is. SealingRefusal when it is not what this boot wrote or read before."""
+        blob, seen = self.store.get(self._place(name)), self._names()
+        if blob is None:
+            if name in seen:
+                raise SealingRefusal(Reason.MISSING, name)
+            return None
+        digest = sha256(blob).digest()
+        if seen.get(name, b"") not in (b"", digest):
+            raise SealingRefusal(Reason.OLDER, f"{name} is {digest.hex()[:16]}..., not what it was before")
+        seen[name] = digest
+        return blob
 
     def _data_key(self) -> DataKey:
         """This boot's, asked for when the first object is sealed."""
@@ -184,6 +219,12 @@ class KmsSealer:
         if wrapped not in self._known:
             self._known[wrapped] = self.service.open_key(wrapped, self.context)
         return self._known[wrapped]
+
+
+def _attempt_of(stored: str) -> tuple[str, int]:
+    """Name and attempt of an object of the store; what outlives attempts lies among those of the first."""
+    name, mark, attempt = stored.rpartition(MARK)
+    return (name, int(attempt)) if mark and attempt.isascii() and attempt.isdigit() else (stored, FIRST)
 
 
 def _object_key(key: Secret, name: str, epoch: int) -> Secret:

@@ -56,7 +56,7 @@ def take_custody(build: Build, attester: Attester, state: DesiredState, home: Pa
         service = KeyService(api, state.key_arn, attester, Recipient.fresh(), said)
         identity = identity_key(_sealer(service, store, state, LONG_LIVED))
         sealer = _sealer(service, store, state, state.attempt)
-        sealer.ready(name for name in store.names() if name != IDENTITY)
+        sealer.ready(besides=IDENTITY)
     except SealingRefusal as refusal:
         if refusal.reason is Reason.UNREACHABLE:
             raise EnvironmentFault(str(refusal)) from None
