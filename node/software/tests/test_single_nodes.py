@@ -16,14 +16,20 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from dkg_api.enrolment import enrol
+from dkg_api.leave import order_erasure
 from dkg_api.signatures import public_bytes
+from dkg_api.user_data import UserData
 from dkg_node.protocols.session import Group
+from dkg_node.sealing.cms import Recipient
 from dkg_node.sealing.files import write_atomic
+from dkg_node.sealing.stores import DirectoryBlobs
 from dkg_node.testing.commands import base_port, program
 from dkg_node_software import agreement
 from dkg_node_software.custody import DoubleParty, write_table
 from dkg_node_software.double.running import running_double
 from dkg_node_software.measure import measure
+from dkg_node_software.nsm import software_attester
+from dkg_node_software.root import SOFTWARE_ROOT
 
 Register = Callable[[subprocess.Popen[str]], subprocess.Popen[str]]
 GROUP = Group(4, 1)
@@ -77,9 +83,11 @@ class Scene:
         write_atomic(path, json.dumps(state).encode())
         return path
 
-    def start(self, party: int, port: int | None = None, *, introduced: bool = True) -> subprocess.Popen[str]:
+    def start(
+        self, party: int, port: int | None = None, *, introduced: bool = True, **changes: object
+    ) -> subprocess.Popen[str]:
         """Start a node with an incomplete state; note what it publishes of itself, if it will come to that."""
-        path = self.write(party, self.state(party, enrolments=[]))
+        path = self.write(party, self.state(party, enrolments=[], **changes))
         arguments = ["--desired-state", str(path), "--control", str(self.home / f"{party}.sock")]
         listen = ["--listen", f"{HOST}:{port or self.port(party)}", "--attest-listen", f"{HOST}:{self.port(party) - 1}"]
         command = [program("dkg-software"), "node", *arguments, *listen, "--aws-double", str(self.double)]
@@ -189,3 +197,30 @@ def test_a_node_whose_key_was_disabled_does_not_start_again(scene: Scene) -> Non
     side = DoubleParty(scene.double, scene.agreed.terms, 1)
     side.api("kms", "break-glass").disable_key(KeyId=scene.arns[1])
     ended(scene.start(1, introduced=False), 1, "ask whoever disabled the key")
+
+
+def test_the_next_attempt_starts_over_what_the_one_before_left(scene: Scene) -> None:
+    """Same directory, same identity: the sealed state of attempt 1 opens for attempt 1 alone."""
+    first = scene.start(1)
+    known = scene.identities[1]
+    first.terminate()
+    first.communicate(timeout=60)
+    terms = scene.agreed.terms
+    said = UserData(
+        purpose="kms", terms_digest=terms.digest, attempt=1, party=1, boot_id=bytes(16), boot_number=1,
+        root=SOFTWARE_ROOT,
+    )  # fmt: skip
+    side = DoubleParty(scene.double, terms, 1)
+    service = side.key_service(scene.arns[1], software_attester(measure()), Recipient.fresh(), said)
+    side.sealer(service, DirectoryBlobs(scene.home / "1"), 1).seal_bytes("control", 0, bytes(32))
+    (scene.home / "1" / "identity.json").unlink()
+    second = scene.start(1, attempt=2)
+    assert scene.identities[1] == known
+    scene.write(1, scene.state(1, attempt=2))
+    ended(second, 3, "parties [2, 3, 4] could not be reached before the deadline")
+
+
+def test_a_party_that_is_told_to_leave_does_not_start(scene: Scene) -> None:
+    order = order_erasure(scene.agreed.terms, 1, 1, scene.agreed.keys[1]).model_dump(mode="json")
+    ended(scene.start(1, introduced=False, eraseOrder=order), 2, "use --mode leave")
+    assert not list((scene.home / "1").glob("*.sealed"))
