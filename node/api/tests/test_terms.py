@@ -173,3 +173,28 @@ def test_terms_cannot_be_changed(terms: Terms) -> None:
 
 def test_what_a_software_test_ceremony_must_say_is_known(terms: Terms) -> None:
     assert terms.notices == ("SOFTWARE ATTESTATION: PROVES NOTHING", "INSECURE PARAMETERS")
+
+
+@pytest.mark.parametrize(
+    "region", ["eu-central-1", "us-gov-west-1", "cn-northwest-1", "ap-southeast-11", "us-isob-east-1", "mx-central-1"]
+)
+def test_names_of_regions_are_taken(make_terms: MakeTerms, region: str) -> None:
+    assert parse_terms(in_region(make_terms, region)).party(1).sealing.region == region
+
+
+@pytest.mark.parametrize(
+    "region",
+    ["s3", "kms", "", "local", "eu-central", "eu-central-", "eu--central-1", "-eu-central-1", "eu-central-1\n",
+     "eu-central-111", "EU-central-1", "eu-central-1.example", "eu-central-1/x", "s3-eu-central-1", "eu-central-1-s3",
+     "eu-" + "a" * 30 + "-1"],
+)  # fmt: skip
+def test_what_would_be_another_host_name_is_no_region(make_terms: MakeTerms, region: str) -> None:
+    """A region becomes part of the names of KMS and S3 where the enclave sends its requests."""
+    with pytest.raises(TermsError):
+        parse_terms(in_region(make_terms, region))
+
+
+def in_region(make_terms: MakeTerms, region: str) -> dict[str, Any]:
+    raw = make_terms()
+    raw["parties"][0]["sealing"]["region"] = region
+    return raw

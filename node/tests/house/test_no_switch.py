@@ -23,7 +23,7 @@ MAY_TOUCH = {
     "service/node_main.py": "sets one variable that gRPC reads",
     "sealing/aws.py": "empties the environment before botocore reads it",
 }
-READS = {"environ", "getenv", "environb", "getenvb"}
+READS = {"environ", "getenv", "environb", "getenvb", "which", "expanduser", "expandvars"}
 SUSPICIOUS = ("insecure", "skip", "no-attest", "no-verify", "allow", "trust", "root", "unsafe", "disable", "force")
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -21,7 +22,8 @@ from dkg_node.service.channels import Boots, Channels, Identities
 from dkg_node.testing.enclaves import Enclave, terms_of
 from dkg_node.testing.forge import AT
 from dkg_node.testing.world import World, ask, eventually, until
-from dkg_node.transport.attest import METHOD, SERVICE, Limit, Reply
+from dkg_node.transport import attest as attest_port
+from dkg_node.transport.attest import METHOD, SERVICE, AttestPort, Limit, Listening, Reply
 from dkg_node.transport.bind import BIND_BYTES, MAGIC
 from dkg_node.transport.frames import Boot, Greeting, encode_greeting
 from dkg_node.transport.network import NetworkThread, Peer, PeerNetwork, PeerSettings, TlsIdentity
@@ -41,6 +43,8 @@ class AttestedWorld(World):
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
     changes: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
     """Of the enclaves, by role."""
+    greeted_as: dict[int, Boot] = field(default_factory=dict)
+    """Boots that streams name, where they are not the attested ones."""
 
     async def boot(self, role: int, port: int = 0) -> PeerNetwork:
         self.boots[role] = self.boots.get(role, 0) + 1
@@ -62,7 +66,9 @@ class AttestedWorld(World):
         return network
 
     def settings(self, role: int, port: int = 0) -> PeerSettings:
-        return replace(super().settings(role, port), attest_listen="127.0.0.1:0", lifetimes=self.lifetimes)
+        usual = super().settings(role, port)
+        boot = self.greeted_as.get(role, usual.boot)
+        return replace(usual, boot=boot, attest_listen="127.0.0.1:0", lifetimes=self.lifetimes)
 
     def peers(self, me: int) -> dict[int, Peer]:
         """Addresses only: no certificate is told to anybody."""
@@ -265,9 +271,9 @@ def untroubled(*networks: PeerNetwork) -> None:
         assert not network._refused.is_set()
 
 
-async def dial(world: AttestedWorld, channels: Channels, listener: int = 1) -> Reply:
-    """One handshake by hand."""
-    port = world.networks[listener].attest_port
+async def dial(world: AttestedWorld, channels: Channels, listener: int = 1, port: int | None = None) -> Reply:
+    """One handshake by hand, over the listener's port or one that leads there."""
+    port = world.networks[listener].attest_port if port is None else port
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         call: grpc.aio.StreamStreamCall[bytes, bytes] = channel.stream_stream(f"/{SERVICE}/{METHOD}")()
         handshake = channels.dial(listener)
@@ -524,5 +530,143 @@ def test_who_asks_too_often_is_turned_away_before_any_document_is_made(play: Pla
             assert code == "OK"
         assert b"busy" in answers[0]
         assert world.enclaves[1].documents == made + 2
+
+    play(scene)
+
+
+def channels_of(party: int) -> Channels:
+    """Of a caller without a network."""
+    enclave, boots = Enclave(TERMS, party), Boots()
+    speaker = enclave.speaker(newer=boots.newer)
+    return Channels(speaker, enclave.channel_key, Identities(party, Lifetimes()), boots, lambda: AT)
+
+
+@asynccontextmanager
+async def silent_flood(port: AttestPort) -> AsyncIterator[None]:
+    """33 connections from 127.0.0.1 with 4 streams each that say nothing; all that fit have reached the port."""
+    listen, came = port.handshakes.listen, 0
+
+    def counted() -> Listening:
+        nonlocal came
+        came += 1
+        return listen()
+
+    port.handshakes.listen = counted  # type: ignore[method-assign]
+    options = [("grpc.use_local_subchannel_pool", 1)]
+    lines = [grpc.aio.insecure_channel(f"127.0.0.1:{port.port}", options) for _ in range(33)]
+    calls: list[grpc.aio.StreamStreamCall[bytes, bytes]] = [
+        line.stream_stream(f"/{SERVICE}/{METHOD}")() for line in lines for _ in range(4)
+    ]
+    reads = [asyncio.ensure_future(call.read()) for call in calls]
+    await eventually(lambda: came >= 128)
+    try:
+        yield
+    finally:
+        for call in calls:
+            call.cancel()
+        await asyncio.gather(*reads, return_exceptions=True)
+        for line in lines:
+            await line.close()
+
+
+async def from_another_address(world: AttestedWorld, channels: Channels) -> Reply:
+    """A handshake with party 1 that comes from 127.0.0.2."""
+
+    async def carry(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        while data := await source.read(65536):
+            sink.write(data)
+        sink.close()
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there = await asyncio.open_connection(
+            "127.0.0.1", world.networks[1].attest_port, local_addr=("127.0.0.2", 0)
+        )  # fmt: skip
+        await asyncio.gather(carry(reader, there[1]), carry(there[0], writer))
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    try:
+        return await dial(world, channels, port=server.sockets[0].getsockname()[1])
+    finally:
+        server.close()
+
+
+@pytest.mark.parametrize("burst", [2.0, 1000.0], ids=["turned away", "within its rate"])
+def test_an_address_that_floods_with_silence_keeps_no_other_out(play: Play, burst: float) -> None:
+    async def scene(world: AttestedWorld) -> None:
+        one = await world.boot(1)
+        port = one._attest
+        assert port is not None
+        port.handshakes = Countable(world.channels[1])
+        port._buckets.limit = Limit(rate=0.0, burst=burst)
+
+        async def attack() -> Reply:
+            async with silent_flood(port):
+                return await from_another_address(world, channels_of(2))
+
+        reply = await on_network(world, attack())
+        assert reply.pin is not None, reply.refusal
+
+    play(scene)
+
+
+class Countable:
+    """A party's handshakes, with methods that a test may replace."""
+
+    def __init__(self, channels: Channels) -> None:
+        self.dial, self.listen, self.shown = channels.dial, channels.listen, channels.shown
+
+
+def test_who_says_nothing_is_not_held_for_as_long_as_a_handshake_may_take(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attest_port, "TIMEOUT", 3600.0)
+
+    async def scene(world: AttestedWorld) -> None:
+        one = await world.boot(1)
+        code, answers = await on_network(world, raw(one.attest_port, []))
+        assert (code, answers) == ("OK", [])
+        channels = channels_of(2)
+        reply = await on_network(world, dial(world, channels))
+        assert reply.pin is not None
+
+    play(scene)
+
+
+def test_an_older_boot_that_is_held_last_evicts_no_pin_of_the_newer(play: Play) -> None:
+    """Two handshakes end in two threads: which of them is held last is chance."""
+
+    async def scene(world: AttestedWorld) -> None:
+        world.boots[2] = 4
+        await world.start([1, 2])
+        await world.connected()
+        (newer,) = world.pins(1, 2)
+        assert newer.attested is not None
+        port = world.networks[1]._attest
+        assert port is not None
+        older = replace(newer, attested=replace(newer.attested, boot=Boot(4, bytes(16))))
+        copy = replace(newer, attested=replace(newer.attested, boot=Boot(5, b"c" * 16)))
+        await on_network(world, held(port, older, copy))
+        assert world.pins(1, 2) == (newer,)
+        assert world.networks[1].connected() == {2}
+
+    play(scene)
+
+
+async def held(port: AttestPort, *pins: Pin) -> None:
+    """As handshakes that end."""
+    for pin in pins:
+        port._hold(pin)
+
+
+@pytest.mark.parametrize("liar", [1, 2], ids=["the listener", "the dialer"])
+def test_a_greeting_in_the_name_of_another_boot_than_the_attested_one_is_refused(play: Play, liar: int) -> None:
+    """What an enclave proved binds its stream: another boot, also a newer one, has to attest."""
+
+    async def scene(world: AttestedWorld) -> None:
+        world.greeted_as[liar] = Boot(9, b"9" * 16)
+        await world.start([1, 2])
+        honest = world.networks[3 - liar]
+        await until(honest, lambda: "another start than the one that was attested" in honest.status()[liar].reason)
+        assert honest.connected() == frozenset()
 
     play(scene)

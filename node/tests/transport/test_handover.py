@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from queue import SimpleQueue
+from threading import Event, Thread
 
 import grpc
 import pytest
@@ -13,12 +15,14 @@ from dkg_node.transport import handover
 from dkg_node.transport.handover import Ask, HandOverRefused, HandOverUnreachable, TakeOverPort, hand_over
 
 
-def echo(messages: Iterator[bytes]) -> Iterator[bytes]:
-    """Two answers, then the end; anything that is not asked politely is refused."""
-    for _ in range(2):
+def echo(messages: Iterator[bytes], proven: Callable[[], None]) -> Iterator[bytes]:
+    """Two answers, then the end; anything that is not asked politely is refused. Two messages are proof enough."""
+    for number in range(2):
         message = next(messages, b"")
         if not message.startswith(b"please "):
             raise SealingError("ask politely")
+        if number == 1:
+            proven()
         yield message[::-1]
 
 
@@ -64,7 +68,51 @@ def test_a_refusal_a_break_and_silence_end_one_conversation_and_no_other(
     assert port.done.is_set()
 
 
-def test_a_second_caller_is_turned_away_meanwhile(port: TakeOverPort) -> None:
+def test_who_proves_nothing_does_not_keep_the_conversation_from_the_next(
+    port: TakeOverPort, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A caller that has had its first answer is heard no longer than a proof takes; who comes meanwhile waits that."""
+    monkeypatch.setattr(handover, "UNPROVEN", 0.5)
+    target = f"127.0.0.1:{port.start()}"
+    begun, over = Event(), Event()
+
+    def stuck(ask: Ask) -> None:
+        ask(b"please 1")
+        begun.set()
+        over.wait()
+
+    def hold() -> None:
+        with suppress(HandOverUnreachable):
+            hand_over(target, stuck)
+
+    thread = Thread(target=hold)
+    thread.start()
+    try:
+        assert begun.wait(30)
+        assert hand_over(target, polite) == [b"1 esaelp", b"2 esaelp"]
+    finally:
+        over.set()
+        thread.join()
+
+
+def test_who_has_proven_itself_has_the_time_that_kms_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handover, "UNPROVEN", 0.2)
+
+    def slow(messages: Iterator[bytes], proven: Callable[[], None]) -> Iterator[bytes]:
+        next(messages)
+        proven()
+        assert not Event().wait(1.0)  # longer than the limit that has ended
+        yield b"kept"
+
+    port = TakeOverPort("127.0.0.1:0", slow)
+    try:
+        assert hand_over(f"127.0.0.1:{port.start()}", lambda ask: ask(b"3")) == b"kept"
+    finally:
+        port.stop()
+
+
+def test_a_second_caller_is_turned_away_meanwhile(port: TakeOverPort, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handover, "WAIT", 0.5)
     target = f"127.0.0.1:{port.start()}"
 
     def first(ask: Ask) -> bytes:

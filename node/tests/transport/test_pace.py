@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from dkg_node.testing.virtual_time import run_virtual
-from dkg_node.transport.attest import LONGEST_PAUSE, MOST_PINS, AttestPort, Reply
+from dkg_node.transport.attest import LONGEST_PAUSE, AttestPort, Reply
 from dkg_node.transport.frames import Boot
 from dkg_node.transport.hub import Hub, Peer
 from dkg_node.transport.pause import Pauses
+from dkg_node.transport.pinbook import MOST_PINS
 from dkg_node.transport.streams import StreamEnd
 from dkg_node.transport.tls import Attested, Pin, TlsIdentity
 

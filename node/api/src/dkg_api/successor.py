@@ -116,14 +116,15 @@ def succeed(
         raise ApiError("use successor terms for this key set: they name another certificate")
     if len(successor.sealing) != terms.n:
         raise ApiError(f"give sealing for each of the {terms.n} parties in order")
-    signed = {s.party for s in signatures if _signed(terms, successor, s)}
+    signed = {s.party for s in signatures if is_signed(terms, successor, s)}
     missing = [party.organization for party in terms.parties if party.index not in signed]
     if missing:
         raise SignatureMissing(f"get the successor terms signed by all: no valid signature of {', '.join(missing)}")
     return Custody(terms, successor)
 
 
-def _signed(terms: Terms, successor: SuccessorTerms, signature: TermsSignature) -> bool:
+def is_signed(terms: Terms, successor: SuccessorTerms, signature: TermsSignature) -> bool:
+    """Whether this is a valid signature of one of the organisations of the first terms."""
     if not 1 <= signature.party <= terms.n:
         return False
     key = bytes.fromhex(terms.party(signature.party).organization_key)

@@ -49,6 +49,8 @@ def _known_set(value: str) -> str:
 
 Pcr = Annotated[Hex48, AfterValidator(_not_zero)]
 Time = Annotated[Instant, AfterValidator(_instant)]
+Region = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[a-z]+)+-[0-9]{1,2}$", max_length=32)]
+"""It becomes part of host names: nothing that has another meaning there, such as ``s3``."""
 Milliseconds = Annotated[int, Field(ge=1, le=LARGEST_INTEGER)]
 
 
@@ -56,7 +58,7 @@ class SealingTerms(CamelModel):
     """Where a party's KMS key lives and which roles may touch it."""
 
     partition: Literal["aws", "aws-cn", "aws-us-gov"] = Field(description="AWS partition")
-    region: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,32}$")] = Field(description="AWS region")
+    region: Region = Field(description="AWS region")
     account: Annotated[str, StringConstraints(pattern=r"^[0-9]{12}$")] = Field(description="AWS account, 12 digits")
     enclave_role: Line = Field(description="IAM role the enclave's parent runs under")
     operator_role: Line = Field(description="IAM role of the operator: may create and read the key")

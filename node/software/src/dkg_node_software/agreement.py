@@ -103,7 +103,7 @@ def _party(index: int, key: Ed25519PrivateKey) -> dict[str, object]:
         "organizationKey": public_bytes(key).hex(),
         "sealing": {
             "partition": "aws",
-            "region": "local",
+            "region": "xx-local-1",
             "account": f"{index:012d}",
             "enclaveRole": "enclave",
             "operatorRole": "operator",

@@ -27,9 +27,11 @@ from cryptography.hazmat.primitives.padding import PKCS7
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from dkg_api.cbor import encoded
+from dkg_api.kms_policy import kms_policy, same_policy
 from dkg_node.attestation.nsm import NsmAttester
 from dkg_node.testing.aws_double import ACCOUNT, ROLE
 from dkg_node.testing.aws_double import RunningDouble as Running
+from dkg_node.testing.enclaves import terms_of
 from dkg_node_software.nsm import SoftwareNsm, milliseconds, software_attester
 
 PCRS = {"pcr0": "0a" * 48, "pcr1": "0b" * 48, "pcr2": "0c" * 48}
@@ -210,14 +212,54 @@ LOOSEN: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("who", ["enclave", "operator", "break-glass", "admin"])
-@pytest.mark.parametrize("what", LOOSEN)
-def test_nobody_goes_past_the_policy(double: Running, key: str, what: str, who: str) -> None:
+SILENCE = {"switching on", "taking back its deletion"}
+"""What no statement denies: that no statement allows it is what refuses."""
+EVERYBODY = [f"arn:aws:iam::{ACCOUNT}:root", *(ROLE + who for who in ("enclave", "operator", "break-glass"))]
+ALL_OF_IT = {"Effect": "Allow", "Principal": {"AWS": EVERYBODY}, "Action": "kms:*", "Resource": "*"}
+RENDERED = json.loads(kms_policy(terms_of(), 1))["Statement"]
+
+
+@pytest.fixture(scope="module")
+def keys(double: Running) -> dict[str, str]:
+    """Under the policy that parties make their keys with; with everything allowed besides; with that alone."""
+    policies = {"rendered": RENDERED, "loosened": [*RENDERED, ALL_OF_IT], "open": [ALL_OF_IT]}
+    return {name: make_key(double, *statements) for name, statements in policies.items()}
+
+
+def answer_to(double: Running, who: str, key: str, what: str) -> str:
+    """The error code, or nothing when it is done."""
     operation, request = LOOSEN[what]
-    call = getattr(double.client("kms", who), operation)
-    if operation in {"import_key_material", "update_primary_region"}:
-        request = {**request, "KeyId": key}
-    assert code(call, **{**request, "KeyId": key}) == "AccessDeniedException"
+    try:
+        getattr(double.client("kms", who), operation)(**request, KeyId=key)
+    except ClientError as error:
+        return str(error.response["Error"]["Code"])
+    return ""
+
+
+@pytest.mark.parametrize("who", ["enclave", "operator", "break-glass", "admin", "stranger"])
+@pytest.mark.parametrize("what", LOOSEN)
+def test_nobody_goes_past_the_policy(double: Running, keys: dict[str, str], what: str, who: str) -> None:
+    assert answer_to(double, who, keys["rendered"], what) == "AccessDeniedException"
+
+
+@pytest.mark.parametrize("who", ["enclave", "operator", "break-glass", "admin"])
+@pytest.mark.parametrize("what", sorted(LOOSEN.keys() - SILENCE))
+def test_the_denials_hold_against_a_statement_that_allows_everything(
+    double: Running, keys: dict[str, str], what: str, who: str
+) -> None:
+    """Here silence refuses nothing: what is refused, a denial refuses."""
+    assert answer_to(double, who, keys["loosened"], what) == "AccessDeniedException"
+    assert answer_to(double, who, keys["open"], what) != "AccessDeniedException", "so the test above could fail"
+
+
+@pytest.mark.parametrize("what", sorted(SILENCE))
+def test_what_no_denial_covers_is_refused_for_want_of_a_statement_only(
+    double: Running, keys: dict[str, str], what: str
+) -> None:
+    """It opens nothing by itself; a policy with such a statement is another one, which the read-back refuses."""
+    assert answer_to(double, "admin", keys["loosened"], what) != "AccessDeniedException"
+    loosened = {**json.loads(kms_policy(terms_of(), 1)), "Statement": [*RENDERED, ALL_OF_IT]}
+    assert not same_policy(kms_policy(terms_of(), 1), json.dumps(loosened))
 
 
 def test_re_encryption_under_an_administrators_key_is_refused(double: Running, key: str) -> None:

@@ -95,6 +95,19 @@ def test_signatures_of_each_are_brought_together(
     refused(organisations.successor("check", str(other), *certificate), NEGATIVE, "local organisation 1")
 
 
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)], ids=["the bad one last", "the bad one first"])
+def test_an_invalid_signature_takes_no_valid_ones_place(
+    organisations: Organisations, certificate: list[str], order: tuple[int, int]
+) -> None:
+    path = organisations.succeed([OTHER])
+    value = json.loads(path.read_text())
+    bad = organisations.place / "bad-signature.json"
+    bad.write_text(json.dumps({**value, "signatures": [{"party": 1, "signature": "ab" * 64}]}))
+    files, out = [str(path), str(bad)], str(organisations.place / "merged.json")
+    assert organisations.successor("merge", *(files[number] for number in order), "--out", out) == 0
+    assert organisations.successor("check", out, *certificate) == 0
+
+
 def test_nobody_signs_for_another_or_for_what_does_not_follow(
     organisations: Organisations, certificate: list[str], refused: Refused
 ) -> None:

@@ -1,11 +1,13 @@
-"""The command `dkg-bridge` as the node calls it: a process, found beside the running interpreter or on PATH."""
+"""The command `dkg-bridge` as the node calls it: a process, found beside the running interpreter and nowhere else.
+
+The environment is the host's to write: nothing is looked up there, and the process gets an empty one.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import fcntl
 import json
-import shutil
 import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -25,12 +27,9 @@ KEY_FILES = ("keyset", "public_key", "server_key")
 def bridge_path() -> Path:
     """Where the command is; EnvironmentFault when it is not installed."""
     beside = Path(sys.executable).with_name(COMMAND)
-    if beside.exists():
-        return beside
-    found = shutil.which(COMMAND)
-    if found is None:
+    if not beside.exists():
         raise EnvironmentFault(f"the command {COMMAND} is missing: run make setup")
-    return Path(found)
+    return beside
 
 
 async def call_bridge(*arguments: str) -> Mapping[str, object]:
@@ -44,6 +43,7 @@ async def call_bridge(*arguments: str) -> Mapping[str, object]:
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
+        env={},
     )
     try:
         output, errors = await process.communicate()

@@ -26,10 +26,11 @@ from dkg_node.transport.handover import HandOverUnreachable, TakeOverPort, hand_
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from dkg_api.desired_state import DesiredState
     from dkg_api.user_data import UserData
+    from dkg_node.algebra.kernel import Secret
     from dkg_node.sealing.reseal import Appraise
     from dkg_node.service.build import Build
     from dkg_node.service.keeping import Keeper, Standing
@@ -95,17 +96,26 @@ class Side:
     def _give(self, ask: Ask, handed: Handed) -> str:
         attester = self.keeper.service.attester
         giver = Giver(self.exchange(handed), attester, self.statement(handed), self.appraiser(self.new, handed))
-        second = ask(giver.first())
+        # before the first message, for KMS may take longer than the other side waits for this one to prove itself
         shares = self.keeper.sealer(handed.attempt).unseal_shares(handed.name, handed.epoch)
-        return giver.fourth(ask(giver.third(second, shares)))
+        return giver.fourth(ask(giver.third(ask(giver.first()), shares)))
 
-    def take(self, messages: Iterator[bytes]) -> Iterator[bytes]:
-        """Take everything over, and look whether it opens before the conversation ends."""
+    def take(self, messages: Iterator[bytes], proven: Callable[[], None]) -> Iterator[bytes]:
+        """Take everything over, and look whether it opens before the conversation ends.
+
+        ``proven`` is called when an object opens: only the enclave whose document was accepted can have made it.
+        """
+
+        def opened(key: Secret, aad: bytes, content: bytes) -> Shares:
+            shares = Shares.unsealed(key, aad, content)
+            proven()
+            return shares
+
         for handed in objects_of(self.state):
             attester = self.keeper.service.attester
             taker = Taker(self.exchange(handed), attester, self.statement(handed), self.appraiser(self.old, handed))
             yield taker.second(_next(messages))
-            yield taker.receipt(_next(messages), self.keeper.sealer(handed.attempt), Shares.unsealed)
+            yield taker.receipt(_next(messages), self.keeper.sealer(handed.attempt), opened)
         check_share(self.state, self.keeper, None)
 
 

@@ -16,7 +16,7 @@ from dkg_api.canonical import parse
 from dkg_api.certificate import CertificateError, parse_certificate, verify_certificate
 from dkg_api.errors import ApiError
 from dkg_api.signatures import SignatureMissing, TermsSignature
-from dkg_api.successor import SuccessorTerms, parse_successor, sign_successor, succeed
+from dkg_api.successor import SuccessorTerms, is_signed, parse_successor, sign_successor, succeed
 from dkg_node.errors import UsageError
 from dkg_node.sealing.files import write_atomic
 from dkg_node.service.command import DONE, NegativeVerdict
@@ -25,7 +25,6 @@ from dkg_node.service.verify import judge, read_file, read_signed_terms
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
 
     from dkg_api.certificate import Certificate
     from dkg_api.successor import Custody
@@ -81,7 +80,7 @@ def _new(options: argparse.Namespace, terms: Terms) -> int:
         successor = parse_successor({"sealing": sealing, **draft, **fixed})
         succeed(terms, current, certificate.digest, successor, ())
     except SignatureMissing:  # it follows and fits; nobody has signed yet
-        return _write(options.out, (successor, ()))
+        return _write(options.out, terms, (successor, ()))
     except ApiError as error:
         raise UsageError(str(error)) from None
     raise AssertionError("nobody's signature is enough")
@@ -100,18 +99,17 @@ def _sign(options: argparse.Namespace, terms: Terms) -> int:
         pass  # others sign later
     except ApiError as error:
         raise UsageError(str(error)) from None
-    return _write(options.out, (successor, (*signatures, own)))
+    return _write(options.out, terms, (successor, (*signatures, own)))
 
 
 def _merge(options: argparse.Namespace, terms: Terms) -> int:
-    del terms
     read = [read_successor_file(path) for path in options.successor]
     for path, (other, _) in zip(options.successor, read, strict=True):
         if other.digest != read[0][0].digest:
             raise UsageError(
                 f"{path} holds other successor terms than {options.successor[0]}: merge the same ones only"
             )
-    return _write(options.out, (read[0][0], tuple(s for _, signatures in read for s in signatures)))
+    return _write(options.out, terms, (read[0][0], tuple(s for _, signatures in read for s in signatures)))
 
 
 def _check(options: argparse.Namespace, terms: Terms) -> int:
@@ -183,18 +181,23 @@ def _followed(
         raise NegativeVerdict(f"{path}: {error}") from None
 
 
-def _write(out: Path, signed: Signed) -> int:
-    successor, signatures = signed
+def _write(out: Path, terms: Terms, signed: Signed) -> int:
+    successor = signed[0]
     value = {
         "successor": successor.model_dump(mode="json"),
-        "signatures": [signature.model_dump(mode="json") for signature in _one_each(signatures)],
+        "signatures": [signature.model_dump(mode="json") for signature in _one_each(terms, signed)],
     }
     write_atomic(out, json.dumps(value, indent=1).encode() + b"\n")
     sys.stdout.write(f"digest {successor.digest.hex()}\n")
     return DONE
 
 
-def _one_each(signatures: Sequence[TermsSignature]) -> list[TermsSignature]:
-    """The newest of each party, in order of party."""
-    by_party = {signature.party: signature for signature in signatures}
+def _one_each(terms: Terms, signed: Signed) -> list[TermsSignature]:
+    """The newest valid one of each party, in order of party; the newest of a party that has none, for `check` to name.
+
+    Files come from others: an invalid signature must not take a valid one's place.
+    """
+    successor, signatures = signed
+    by_validity = sorted(signatures, key=lambda signature: is_signed(terms, successor, signature))
+    by_party = {signature.party: signature for signature in by_validity}
     return [by_party[party] for party in sorted(by_party)]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -23,6 +23,7 @@ from dkg_node.errors import DkgError, UsageError
 from dkg_node.protocols.session import Role
 from dkg_node.transport.hub import Hub, Peer
 from dkg_node.transport.pause import Pauses
+from dkg_node.transport.pinbook import PinBook
 from dkg_node.transport.settings import Lifetimes
 from dkg_node.transport.streams import FAREWELL
 from dkg_node.transport.tls import Pin, TlsIdentity
@@ -32,13 +33,17 @@ METHOD: Final = "Handshake"
 MAX_MESSAGE: Final = 32 * 1024
 TIMEOUT: Final = 20.0
 """Seconds for a whole handshake."""
-AT_ONCE: Final = 32
+FIRST: Final = 2.0
+"""Seconds a caller has for its first message."""
+AWAY: Final = 0.2
+"""The same for one that is turned away and gets nothing else."""
+AT_ONCE: Final = 64
 """Handshakes that are answered at one time; further ones are turned away."""
+SHARE: Final = 16
+"""Of one address, turned away or not: 13 parties of one host come at once."""
 FIRST_PAUSE: Final = 0.05
 LONGEST_PAUSE: Final = 5.0
 """Seconds between two tries: doubled from the first to the longest while they fail."""
-MOST_PINS: Final = 16
-"""Of one peer: two overlap, more come of doubts only."""
 SETTLED: Final = 4 * LONGEST_PAUSE
 """Seconds without doubt after which a doubted pin is a new matter."""
 _LOG = logging.getLogger(__name__)
@@ -143,45 +148,6 @@ class Buckets:
 
 
 @dataclass(slots=True)
-class PinBook:
-    """All pins of one party, each until its end."""
-
-    lifetimes: Lifetimes
-    _held: dict[Role, tuple[tuple[float, Pin], ...]] = field(default_factory=dict)
-    """(when it was made, pin), the newest first."""
-
-    def add(self, pin: Pin, now: float) -> None:
-        """Hold a new pin; those of an older boot of the same party end with that."""
-        older = self._held.get(pin.role, ())
-        kept = tuple(entry for entry in older if _boot(entry[1]) == _boot(pin))
-        self._held[pin.role] = ((now, pin), *kept[: MOST_PINS - 1])
-
-    def expire(self, now: float) -> None:
-        """Drop what has reached its end."""
-        for role, entries in list(self._held.items()):
-            self._held[role] = tuple(entry for entry in entries if now < entry[0] + self.lifetimes.pin)
-
-    def next_end(self) -> float | None:
-        """When the next pin ends."""
-        ends = [made + self.lifetimes.pin for entries in self._held.values() for made, _ in entries]
-        return min(ends, default=None)
-
-    def renewal(self, role: Role) -> float | None:
-        """When the next handshake with that party is due; None: at once."""
-        entries = self._held.get(role)
-        return entries[0][0] + self.lifetimes.renew if entries else None
-
-    @property
-    def pins(self) -> dict[Role, tuple[Pin, ...]]:
-        """As the hub wants them."""
-        return {role: tuple(pin for _, pin in entries) for role, entries in self._held.items() if entries}
-
-
-def _boot(pin: Pin) -> object:
-    return None if pin.attested is None else pin.attested.boot
-
-
-@dataclass(slots=True)
 class AttestPort:
     """Handshakes with all peers; what they find goes to the hub."""
 
@@ -204,6 +170,8 @@ class AttestPort:
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
     _server: grpc.aio.Server | None = None
     _running: int = 0
+    _callers: Counter[str] = field(default_factory=Counter)
+    """Calls that are served, by address."""
     _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(2, "dkg-attest"))
 
     def __post_init__(self) -> None:
@@ -321,9 +289,10 @@ class AttestPort:
         options = [*_OPTIONS, ("grpc.use_local_subchannel_pool", 1)]
         async with grpc.aio.insecure_channel(peer.target(peer.attest_port), options) as channel:
             method: grpc.aio.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(f"/{SERVICE}/{METHOD}")
-            call = method()
             handshake = self.handshakes.dial(role)
-            await call.write(handshake.hello())
+            hello = handshake.hello()  # before the call: the listener gives little time for it
+            call = method()
+            await call.write(hello)
             reply = await self._compute(handshake.response, await _read(call))
             if reply.message is not None:
                 await call.write(reply.message)
@@ -339,14 +308,26 @@ class AttestPort:
     # --- being called
 
     async def _serve(self, _: AsyncIterator[bytes], context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
+        """Answer, or turn away: whoever says nothing is let go soon, and an address fills its own share at most."""
+        address = _address(context.peer())
+        self._callers[address] += 1
+        try:
+            if self._callers[address] > SHARE:
+                await context.write(self.handshakes.listen().busy())
+            elif self._buckets.take(address, asyncio.get_running_loop().time()) and self._running < AT_ONCE:
+                await self._admit(context)
+            else:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(AWAY):
+                        await context.read()  # gRPC loses an answer that crosses the first message
+                await context.write(self.handshakes.listen().busy())
+        finally:
+            self._callers[address] -= 1
+            if not self._callers[address]:
+                del self._callers[address]
+
+    async def _admit(self, context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
         handshake = self.handshakes.listen()
-        granted = self._buckets.take(_address(context.peer()), asyncio.get_running_loop().time())
-        if not granted or self._running >= AT_ONCE:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(TIMEOUT):
-                    await context.read()  # gRPC loses an answer that crosses the first message
-            await context.write(handshake.busy())
-            return
         self._running += 1
         try:
             async with asyncio.timeout(TIMEOUT):
@@ -363,8 +344,10 @@ class AttestPort:
 
     async def _answer(self, handshake: Listening, context: grpc.aio.ServicerContext[bytes, bytes]) -> str:
         """Why it was refused; empty if it was not."""
-        for step in (handshake.hello, handshake.finish):
-            reply = await self._compute(step, await _read(context))
+        for step, seconds in ((handshake.hello, FIRST), (handshake.finish, TIMEOUT)):
+            async with asyncio.timeout(seconds):
+                data = await _read(context)
+            reply = await self._compute(step, data)
             if reply.pin is not None:
                 self._hold(reply.pin)  # before the caller knows: it comes at once
             if reply.message is not None:

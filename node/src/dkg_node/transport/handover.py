@@ -23,8 +23,10 @@ MAX_MESSAGE: Final = 16 * 1024 * 1024
 """A sealed share of the largest parameter set has less than 1 MiB."""
 TIMEOUT: Final = 120.0
 """Seconds for a whole conversation; KMS is asked meanwhile."""
-WAIT: Final = 1.0
-"""Seconds that a caller waits for another conversation, which may just be ending, before it is turned away."""
+UNPROVEN: Final = 5.0
+"""Seconds for a caller to prove itself; no KMS is asked meanwhile."""
+WAIT: Final = UNPROVEN + 1.0
+"""Seconds that a caller waits for another conversation, before it is turned away: one that proves nothing ends then."""
 AT_ONCE: Final = 4
 """Callers; all but one are turned away."""
 _LOG = logging.getLogger(__name__)
@@ -54,8 +56,8 @@ class TakeOverPort:
 
     listen: str
     """host:port; port 0 takes a free one."""
-    take: Callable[[Iterator[bytes]], Iterator[bytes]]
-    """Answers to the messages of a caller; DkgError ends that conversation and no other."""
+    take: Callable[[Iterator[bytes], Callable[[], None]], Iterator[bytes]]
+    """Answers to the messages of a caller, telling once it is proven; DkgError ends that conversation and no other."""
     done: Event = field(default_factory=Event)
     _one: Lock = field(default_factory=Lock)
     _server: grpc.Server | None = None
@@ -82,16 +84,18 @@ class TakeOverPort:
     def _serve(self, messages: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
         if not self._one.acquire(timeout=WAIT):
             context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "busy")
-        limit = Timer(TIMEOUT, context.cancel)  # a caller that says nothing must not keep others away
-        limit.start()
+        limits = [Timer(TIMEOUT, context.cancel), Timer(UNPROVEN, context.cancel)]
+        for limit in limits:  # a caller that says nothing, or anything, must not keep others away
+            limit.start()
         try:
-            yield from self.take(messages)
+            yield from self.take(messages, limits[1].cancel)
             self.done.set()
         except DkgError as error:
             _LOG.warning("took nothing over: %s", error)
             context.abort(grpc.StatusCode.FAILED_PRECONDITION, "refused")
         finally:
-            limit.cancel()
+            for limit in limits:
+                limit.cancel()
             self._one.release()
 
 

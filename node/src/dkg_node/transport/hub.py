@@ -322,7 +322,7 @@ class Hub:
 
     async def _converse(self, role: Role, pin: Pin, pipe: Any, *, first: bool) -> None:  # noqa: ANN401 - a Pipe
         """Take over from an older stream, greet, carry frames. A caller of an older start takes over from nobody."""
-        greeting = None if first else await self._hear(role, pipe)
+        greeting = None if first else await self._hear(role, pipe, _boot_of(pin))
         await self._take_over(role, pin)
         task = asyncio.current_task()
         if task is None:
@@ -331,7 +331,7 @@ class Hub:
         line = self.lines[role]
         try:
             async with asyncio.timeout(GREETING_TIMEOUT):
-                await line.greet(pipe, greeting)
+                await line.greet(pipe, greeting, _boot_of(pin))
             mine.running = True
             self._said.pop(role, None)
             self._greeted.add(role)
@@ -358,7 +358,7 @@ class Hub:
             older.task.cancel()
             await older.over.wait()
 
-    async def _hear(self, role: Role, pipe: Any) -> Greeting:  # noqa: ANN401 - a Pipe
+    async def _hear(self, role: Role, pipe: Any, attested: Boot | None) -> Greeting:  # noqa: ANN401 - a Pipe
         """A caller's greeting; of several that a peer lets wait the newest."""
         task, former = asyncio.current_task(), self._hearing.get(role)
         if former is not None:
@@ -367,7 +367,7 @@ class Hub:
             self._hearing[role] = task
         try:
             async with asyncio.timeout(GREETING_TIMEOUT):
-                return await self.lines[role].hear(pipe)
+                return await self.lines[role].hear(pipe, attested)
         finally:
             if self._hearing.get(role) is task:
                 del self._hearing[role]

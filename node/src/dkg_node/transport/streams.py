@@ -133,8 +133,11 @@ class Line:
         self.wake.set()
         self.go_on.set()
 
-    async def hear(self, pipe: Pipe) -> Greeting:
-        """The peer's greeting. StreamEnd if there is none, or it is an older start's, which is told so."""
+    async def hear(self, pipe: Pipe, attested: Boot | None) -> Greeting:
+        """The peer's greeting, of the ``attested`` start if its pin names one.
+
+        StreamEnd if there is none, it is another's, or it is an older start's, which is told so.
+        """
         data = await pipe.read()
         if data is None:
             raise StreamEnd(f"party {self.role} ended the stream before its greeting")
@@ -142,6 +145,9 @@ class Line:
         greeting = decode_greeting(data)
         if isinstance(greeting, Damaged):
             raise StreamEnd(f"party {self.role} is refused: {greeting.reason}", damaged=True)
+        if attested is not None and greeting.boot != attested:
+            msg = f"party {self.role} is refused: it greets as another start than the one that was attested"
+            raise StreamEnd(msg, damaged=True)
         if self.channel.older(greeting):
             await pipe.write(encode_refusal(self.channel.refusal()))
             with suppress(TimeoutError):
@@ -151,11 +157,14 @@ class Line:
             raise StreamEnd(msg, damaged=True)
         return greeting
 
-    async def greet(self, pipe: Pipe, heard: Greeting | None) -> None:
-        """Exchange greetings; the caller speaks first, the listener has ``heard``. StreamEnd if one is refused."""
+    async def greet(self, pipe: Pipe, heard: Greeting | None, attested: Boot | None) -> None:
+        """Exchange greetings; the caller speaks first, the listener has ``heard``. StreamEnd if one is refused.
+
+        ``attested``: see ``hear``.
+        """
         if heard is None:
             await pipe.write(encode_greeting(self.channel.greeting()))
-        greeting = await self.hear(pipe) if heard is None else heard
+        greeting = await self.hear(pipe, attested) if heard is None else heard
         answer = self.channel.greeted(greeting)
         if isinstance(answer, Damaged):
             raise StreamEnd(f"party {self.role} is refused: {answer.reason}", damaged=True)

@@ -164,7 +164,7 @@ def identity_key(party: Role) -> Ed25519PrivateKey:
 @cache
 def terms() -> Terms:
     """Good terms of four parties."""
-    sealing = {"partition": "aws", "region": "r", "account": "0" * 12, "enclaveRole": "e", "operatorRole": "o"}
+    sealing = {"partition": "aws", "region": "xx-local-1", "account": "0" * 12, "enclaveRole": "e", "operatorRole": "o"}
     parties = [
         {
             "index": i,
