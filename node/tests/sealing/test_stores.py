@@ -174,6 +174,46 @@ def test_clearing_a_directory_that_breaks_off_leaves_the_last_object(
         assert store.left() == ()
 
 
+def test_a_prefix_below_another_is_no_part_of_it_and_is_not_cleared_with_it(s3: FakeS3, blobs: S3Blobs) -> None:
+    """A new release's objects below the old one's prefix: leaving the old terms must not erase the new share."""
+    new = S3Blobs(s3, "bucket", "7/v2/", OWNER)
+    for store in (blobs, new):
+        store.put("identity", b"1")
+        store.put("share", b"1")
+    assert blobs.names() == ("identity", "share")
+    assert blobs.get("nothing") is None
+    before = list(s3.rows)
+    with pytest.raises(SealingRefusal) as refusal:
+        blobs.clear("identity")
+    assert refusal.value.reason is Reason.OCCUPIED
+    assert s3.rows == before
+    assert new.clear("identity") == 2
+    assert blobs.clear("identity") == 2
+
+
+def test_names_that_no_object_has_are_passed_over_and_cleared(s3: FakeS3, blobs: S3Blobs, tmp_path: Path) -> None:
+    """A host's odd file must not end a node."""
+    directory = DirectoryBlobs(tmp_path)
+    for store in (blobs, directory):
+        store.put("share", b"1")
+    for name in ("UPPER", "two words", "a" * 200):
+        (tmp_path / f"{name}.sealed").write_bytes(b"x")
+        s3.rows.insert(0, (f"7/{name}", f"of {name}", b"x"))
+    s3.rows.insert(0, ("7/", "v99", b""))
+    assert blobs.names() == directory.names() == ("share",)
+    assert (blobs.clear("identity"), directory.clear("identity")) == (5, 4)
+
+
+def test_a_directory_named_as_an_object_keeps_everything_from_being_cleared(tmp_path: Path) -> None:
+    store = DirectoryBlobs(tmp_path)
+    store.put("share", b"1")
+    (tmp_path / "new.sealed").mkdir()
+    with pytest.raises(SealingRefusal) as refusal:
+        store.clear("identity")
+    assert refusal.value.reason is Reason.OCCUPIED
+    assert store.get("share") == b"1"
+
+
 def test_an_absent_object_is_none_and_an_unreachable_store_is_not(s3: FakeS3, blobs: S3Blobs) -> None:
     assert blobs.get("share") is None
     for failure in (EndpointConnectionError(endpoint_url="x"), ClientError({"Error": {"Code": "AccessDenied"}}, "x")):

@@ -29,7 +29,7 @@ class BlobStore(Protocol):
         ...
 
     def names(self) -> tuple[str, ...]:
-        """Of the objects there are, in order."""
+        """Of the objects there are, in order. What else lies there, under a name that none can have, is passed over."""
         ...
 
     def erase(self, name: str) -> None:
@@ -40,7 +40,8 @@ class BlobStore(Protocol):
         """Remove all that the store holds of the party, every version; returns how many.
 
         The newest version of the object ``last`` goes when a fresh list shows nothing else: broken off before, it can
-        be done again. SealingRefusal when it breaks off, NOT_EMPTY when something stays.
+        be done again. SealingRefusal when it breaks off, NOT_EMPTY when something stays; OCCUPIED, and nothing is
+        removed, when there is a place of another store in this one.
         """
         ...
 
@@ -77,7 +78,8 @@ class DirectoryBlobs:
 
     def names(self) -> tuple[str, ...]:
         """See ``BlobStore``."""
-        return tuple(sorted(path.name.removesuffix(SUFFIX) for path in self.directory.glob(f"[!.]*{SUFFIX}")))
+        found = (path.name.removesuffix(SUFFIX) for path in self.directory.glob(f"*{SUFFIX}"))
+        return tuple(sorted(name for name in found if NAME.fullmatch(name)))
 
     def erase(self, name: str) -> None:
         """See ``BlobStore``."""
@@ -91,6 +93,7 @@ class DirectoryBlobs:
         """See ``BlobStore``."""
         kept = self.path(last).name
         names = [name for name in self.left() if name != kept]
+        _demand_own([name for name in names if (self.directory / name).is_dir()])
         self._unlink(names)
         left = self.left()
         _demand_nothing([name for name in left if name != kept])
@@ -168,7 +171,7 @@ class S3Blobs:
     def names(self) -> tuple[str, ...]:
         """See ``BlobStore``."""
         found = [row for row in self._versions(self.prefix) if row.is_latest and row.is_object]
-        return tuple(sorted(row.key.removeprefix(self.prefix) for row in found))
+        return tuple(sorted(name for name in map(self._name, found) if NAME.fullmatch(name)))
 
     def erase(self, name: str) -> None:
         """See ``BlobStore``: a version deleted by its id leaves no mark."""
@@ -179,6 +182,7 @@ class S3Blobs:
         """See ``BlobStore``."""
         kept = self.prefix + _checked(last)
         rows = [row for row in self._versions(self.prefix) if not _is_newest(row, kept)]
+        _demand_own([row.key for row in rows if "/" in self._name(row)])
         self._delete(rows)
         left = self._versions(self.prefix)
         _demand_nothing([_shown(row) for row in left if not _is_newest(row, kept)])
@@ -188,6 +192,9 @@ class S3Blobs:
     def left(self) -> tuple[str, ...]:
         """See ``BlobStore``."""
         return tuple(_shown(row) for row in self._versions(self.prefix))
+
+    def _name(self, row: Version) -> str:
+        return row.key.removeprefix(self.prefix)
 
     def _delete(self, rows: Sequence[Version]) -> None:
         for row in rows:
@@ -221,6 +228,12 @@ def _is_newest(row: Version, key: str) -> bool:
 
 def _shown(row: Version) -> str:
     return f"{row.key} version {row.id}"
+
+
+def _demand_own(places: Sequence[str]) -> None:
+    """SealingRefusal when there are places of another store."""
+    if places:
+        raise SealingRefusal(Reason.OCCUPIED, f"{len(places)} object versions lie deeper")
 
 
 def _demand_nothing(left: Sequence[str]) -> None:
