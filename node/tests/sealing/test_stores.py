@@ -25,6 +25,8 @@ class FakeS3:
         self.count = 0
         self.owners: set[str] = set()
         self.failing: Exception | None = None
+        self.deletions: int | None = None
+        """That succeed from now on; None: all."""
 
     def _met(self, request: Mapping[str, Any]) -> None:
         self.owners.add(request["ExpectedBucketOwner"])
@@ -46,6 +48,10 @@ class FakeS3:
 
     def delete_object(self, **request: Any) -> dict[str, Any]:  # noqa: ANN401 - the same
         self._met(request)
+        if self.deletions == 0:
+            raise ClientError({"Error": {"Code": "SlowDown"}}, "DeleteObject")
+        if self.deletions is not None:
+            self.deletions -= 1
         wanted = (request["Key"], request["VersionId"])
         self.rows = [row for row in self.rows if row[:2] != wanted]
         return {}
@@ -105,9 +111,107 @@ def test_what_only_looks_deleted_is_left_until_it_is_cleared(s3: FakeS3, blobs: 
     s3.rows.insert(0, ("8/share", "v10", b"of another party"))
     assert blobs.names() == ()
     assert len(blobs.left()) == 2
-    assert blobs.clear() == 2
+    assert blobs.clear("identity") == 2
     assert blobs.left() == ()
     assert s3.rows == [("8/share", "v10", b"of another party")]
+
+
+def fill(blobs: S3Blobs, s3: FakeS3) -> None:
+    """Two versions each of what a party has, and a mark of deletion over one."""
+    for name in ("draws", "identity", "prss", "share"):
+        blobs.put(name, b"1")
+        blobs.put(name, b"2")
+    s3.rows.insert(0, ("7/prss", "v99", None))
+
+
+@pytest.mark.parametrize("deletions", range(9))
+def test_clearing_that_breaks_off_leaves_the_last_object_until_all_else_is_gone(
+    s3: FakeS3, blobs: S3Blobs, deletions: int
+) -> None:
+    """Whatever deletion fails, the object by which it can be carried on is there still, in its newest version."""
+    fill(blobs, s3)
+    s3.deletions = deletions
+    with pytest.raises(SealingRefusal):
+        blobs.clear("identity")
+    assert blobs.get("identity") == b"2"
+    s3.deletions = None
+    assert blobs.clear("identity") == 9 - deletions
+    assert blobs.left() == ()
+
+
+def test_clearing_keeps_the_last_object_when_the_store_keeps_another(s3: FakeS3, blobs: S3Blobs) -> None:
+    """A store that says yes and deletes nothing must not get the identity key deleted before the share."""
+    fill(blobs, s3)
+    s3.delete_object = lambda **_: {}  # type: ignore[method-assign]
+    with pytest.raises(SealingRefusal) as refusal:
+        blobs.clear("identity")
+    assert refusal.value.reason is Reason.NOT_EMPTY
+    assert blobs.get("identity") == b"2"
+
+
+def test_clearing_a_directory_that_breaks_off_leaves_the_last_object(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unlink, names = Path.unlink, ("draws", "identity", "prss", "share")
+    for deletions in range(5):
+        store, left = DirectoryBlobs(tmp_path), [deletions]
+        for name in names:
+            store.put(name, b"1")
+        (tmp_path / ".identity.sealed.tmp1").write_bytes(b"x")
+
+        def failing(path: Path, missing_ok: bool = False, left: list[int] = left) -> None:  # noqa: FBT001, FBT002
+            if not left[0]:
+                raise OSError(5, "Input/output error")
+            left[0] -= 1
+            unlink(path, missing_ok=missing_ok)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "unlink", failing)
+            with pytest.raises(SealingRefusal):
+                store.clear("identity")
+        assert store.get("identity") == b"1"
+        assert store.clear("identity") == 5 - deletions
+        assert store.left() == ()
+
+
+def test_a_prefix_below_another_is_no_part_of_it_and_is_not_cleared_with_it(s3: FakeS3, blobs: S3Blobs) -> None:
+    """A new release's objects below the old one's prefix: leaving the old terms must not erase the new share."""
+    new = S3Blobs(s3, "bucket", "7/v2/", OWNER)
+    for store in (blobs, new):
+        store.put("identity", b"1")
+        store.put("share", b"1")
+    assert blobs.names() == ("identity", "share")
+    assert blobs.get("nothing") is None
+    before = list(s3.rows)
+    with pytest.raises(SealingRefusal) as refusal:
+        blobs.clear("identity")
+    assert refusal.value.reason is Reason.OCCUPIED
+    assert s3.rows == before
+    assert new.clear("identity") == 2
+    assert blobs.clear("identity") == 2
+
+
+def test_names_that_no_object_has_are_passed_over_and_cleared(s3: FakeS3, blobs: S3Blobs, tmp_path: Path) -> None:
+    """A host's odd file must not end a node."""
+    directory = DirectoryBlobs(tmp_path)
+    for store in (blobs, directory):
+        store.put("share", b"1")
+    for name in ("UPPER", "two words", "a" * 200):
+        (tmp_path / f"{name}.sealed").write_bytes(b"x")
+        s3.rows.insert(0, (f"7/{name}", f"of {name}", b"x"))
+    s3.rows.insert(0, ("7/", "v99", b""))
+    assert blobs.names() == directory.names() == ("share",)
+    assert (blobs.clear("identity"), directory.clear("identity")) == (5, 4)
+
+
+def test_a_directory_named_as_an_object_keeps_everything_from_being_cleared(tmp_path: Path) -> None:
+    store = DirectoryBlobs(tmp_path)
+    store.put("share", b"1")
+    (tmp_path / "new.sealed").mkdir()
+    with pytest.raises(SealingRefusal) as refusal:
+        store.clear("identity")
+    assert refusal.value.reason is Reason.OCCUPIED
+    assert store.get("share") == b"1"
 
 
 def test_an_absent_object_is_none_and_an_unreachable_store_is_not(s3: FakeS3, blobs: S3Blobs) -> None:
@@ -142,7 +246,7 @@ def test_what_a_directory_still_holds_includes_unfinished_and_set_aside(tmp_path
     (tmp_path / "node.log").write_bytes(b"x")
     assert store.names() == ("share",)
     assert len(store.left()) == 3
-    assert store.clear() == 3
+    assert store.clear("identity") == 3
     assert [path.name for path in tmp_path.iterdir()] == ["node.log"]
 
 

@@ -164,7 +164,7 @@ class Empty:
         return ()
 
     def erase(self, name: str) -> None: ...
-    def clear(self) -> int:
+    def clear(self, last: str) -> int:
         return 0
 
     def left(self) -> tuple[str, ...]:

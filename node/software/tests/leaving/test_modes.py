@@ -151,6 +151,62 @@ def test_leaving_erases_every_object_and_leaves_a_receipt(organisations: Organis
     refused(capsys, organisations.node("check", 1), NEGATIVE, "missing: ")
 
 
+def said(capsys: Capture) -> str:
+    """What was written to standard output since."""
+    return capsys.readouterr().out
+
+
+def test_the_receipt_is_printed_too_for_whoever_has_no_file_of_the_enclave(
+    organisations: Organisations, capsys: Capture
+) -> None:
+    give_order(organisations)
+    assert organisations.node("leave", 1) == 0
+    (line,) = [line for line in said(capsys).splitlines() if line.startswith("{")]
+    assert parse_receipt(line) == parse_receipt((organisations.home(1) / "receipt.json").read_bytes())
+
+
+@pytest.mark.parametrize("deletions", range(4))
+def test_leaving_that_broke_off_at_any_deletion_is_finished_by_the_next_start(
+    organisations: Organisations, capsys: Capture, monkeypatch: pytest.MonkeyPatch, deletions: int
+) -> None:
+    """The identity key goes last, so that whoever starts again can sign; nothing else is needed for a receipt."""
+    for name in ("prss", "zero"):
+        organisations.sealer(1, ATTEMPT).seal_shares(name, 0, Shares.from_wire(64, bytes(32)))
+    give_order(organisations)
+    unlink, left = Path.unlink, [deletions]
+
+    def failing(path: Path, missing_ok: bool = False) -> None:  # noqa: FBT001, FBT002 - as in pathlib
+        if path.name.endswith(".sealed"):
+            if not left[0]:
+                raise OSError(5, "Input/output error")
+            left[0] -= 1
+        unlink(path, missing_ok=missing_ok)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", failing)
+        refused(capsys, organisations.node("leave", 1), NEGATIVE, "store: ")
+    assert len(sealed(organisations, 1)) == 4 - deletions
+    assert organisations.node("leave", 1) == 0
+    assert sealed(organisations, 1) == []
+    assert f"{4 - deletions} object versions erased, none is left" in said(capsys)
+    assert parse_receipt((organisations.home(1) / "receipt.json").read_bytes()).erased == 4 - deletions
+
+
+def test_without_an_identity_key_all_is_erased_and_the_refusal_says_that_no_receipt_can_be_had(
+    organisations: Organisations, capsys: Capture
+) -> None:
+    (organisations.home(1) / "identity.sealed").unlink()
+    organisations.sealer(1, ATTEMPT).seal_shares("prss", 0, Shares.from_wire(64, bytes(32)))
+    give_order(organisations, serial=8)
+    refused(capsys, organisations.node("leave", 1), NEGATIVE, "order: ")
+    assert sealed(organisations, 1) == ["prss.sealed", "share.sealed"]
+    give_order(organisations)
+    refused(capsys, organisations.node("leave", 1), NEGATIVE, "no_receipt: ")
+    assert sealed(organisations, 1) == []
+    assert not (organisations.home(1) / "receipt.json").exists()
+    refused(capsys, organisations.node("leave", 1), NEGATIVE, "0 object versions erased")
+
+
 def test_leaving_again_erases_nothing_and_shows_the_same_receipt(organisations: Organisations, capsys: Capture) -> None:
     give_order(organisations)
     assert organisations.node("leave", 1) == 0

@@ -175,6 +175,41 @@ def test_a_party_leaves_successor_terms_too(
     assert organisations.node("check", 1) == 0  # the first terms are another matter
 
 
+def test_a_new_release_takes_nothing_over_into_the_old_ones_place(
+    organisations: Organisations, port: int, capsys: Capture
+) -> None:
+    """It would seal over the identity key, which the old release then could not open."""
+    organisations.take_up(1, organisations.succeed([measure()]), port)
+    before = {path: path.read_bytes() for path in organisations.home(1).glob("*.sealed")}
+    capsys.readouterr()
+    refused(capsys, main(arguments(organisations, organisations.home(1), "take-over")), NEGATIVE, "occupied: ")
+    assert {path: path.read_bytes() for path in organisations.home(1).glob("*.sealed")} == before
+    organisations.write_state(1)
+    assert organisations.node("check", 1) == 0
+
+
+@pytest.mark.parametrize("name", ["identity", "share", "prss"])
+def test_what_others_put_there_meanwhile_is_not_sealed_over_and_what_it_took_over_itself_is(
+    organisations: Organisations, port: int, started: Started, capsys: Capture, name: str
+) -> None:
+    home = organisations.take_up(1, organisations.succeed([measure()]), port)
+    taker = started(take_over(organisations, home, dict(os.environ)))
+    foreign = (organisations.home(1) / ("share.sealed" if name == "prss" else f"{name}.sealed")).read_bytes()
+    (home / f"{name}.sealed").write_bytes(foreign)
+    capsys.readouterr()
+    refused(capsys, organisations.node("hand-over", 1), NEGATIVE, "it refused")
+    assert [path.name for path in home.glob("*.sealed")] == [f"{name}.sealed"]
+    assert (home / f"{name}.sealed").read_bytes() == foreign
+    (home / f"{name}.sealed").unlink()
+    assert organisations.node("hand-over", 1) == 0
+    assert taker.wait(timeout=60) == 0
+    if name == "share":  # broken off after the identity key, say
+        (home / "share.sealed").unlink()
+    again = started(take_over(organisations, home, dict(os.environ)))
+    assert organisations.node("hand-over", 1) == 0
+    assert again.wait(timeout=60) == 0
+
+
 def test_code_that_the_successor_terms_do_not_list_gets_nothing(
     organisations: Organisations, changed: dict[str, str], port: int, started: Started, capsys: Capture
 ) -> None:

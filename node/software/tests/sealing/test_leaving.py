@@ -154,7 +154,7 @@ def test_a_store_that_keeps_something_gets_no_receipt(leaver: Leaver, order: Era
 
         def erase(self, name: str) -> None: ...
 
-        def clear(self) -> int:
+        def clear(self, last: str) -> int:
             return 1
 
         def left(self) -> tuple[str, ...]:

@@ -29,6 +29,11 @@ class Reason(Enum):
     IDENTITY = "identity", "put the enrolled identity key back, or enrol this one: no enrolment counts for it"
     ORDER = "order", "get an order that the organisation signed for this party under these terms"
     RESEAL = "reseal", "hand over between enclaves of one party whose releases the two terms list"
+    OCCUPIED = "occupied", "give each release a place of its own, none below another's: this one holds others' objects"
+    NO_RECEIPT = (
+        "no_receipt",
+        "end the KMS key by hand: all is erased, but nobody can sign that without the identity key",
+    )
     NOT_EMPTY = "not_empty", "delete what is left by hand: the store still holds objects of the party"
 
     def __init__(self, code: str, advice: str) -> None:

@@ -83,7 +83,7 @@ class KmsSealer:
         """
         self._data_key()
         for name in self._names():
-            blob = None if name == besides else self.store.get(self._place(name))
+            blob = None if name == besides else self.store.get(self.place(name))
             try:
                 if blob is not None:
                     self._opened(_split(name, blob)[0])
@@ -100,7 +100,7 @@ class KmsSealer:
         own = self._data_key()
         content = handle.sealed(_object_key(own.key, name, epoch), self.context.aad(name, epoch))
         blob = b"".join((MAGIC, len(own.wrapped).to_bytes(LENGTH, "little"), own.wrapped, content))
-        self.store.put(self._place(name), blob)
+        self.store.put(self.place(name), blob)
         digest = self._names()[name] = sha256(blob).digest()
         return digest.hex()
 
@@ -125,10 +125,10 @@ class KmsSealer:
 
     def set_aside(self, name: str, mark: int) -> None:
         """Move an object, if there is one, to a name that nothing reads."""
-        blob = self.store.get(self._place(name))
+        blob = self.store.get(self.place(name))
         if blob is not None:
             aside = f"{name}.set-aside-{mark}"
-            self.store.put(self._place(aside), blob)
+            self.store.put(self.place(aside), blob)
             self._names()[aside] = b""
             self.erase(name)
 
@@ -175,7 +175,7 @@ class KmsSealer:
 
     def erase(self, name: str) -> None:
         """Remove every version of an object; nothing happens when there is none."""
-        self.store.erase(self._place(name))
+        self.store.erase(self.place(name))
         self._names().pop(name, None)
 
     def erase_all(self, prefix: str) -> None:
@@ -192,12 +192,13 @@ class KmsSealer:
             self._seen = {name: b"" for name, attempt in found if attempt == here}
         return self._seen
 
-    def _place(self, name: str) -> str:
+    def place(self, name: str) -> str:
+        """Name of an object in the store."""
         return name if self.context.attempt <= FIRST else f"{name}{MARK}{self.context.attempt}"
 
     def _get(self, name: str) -> bytes | None:
         """A blob, or None where none was and is. SealingRefusal when it is not what this boot wrote or read before."""
-        blob, seen = self.store.get(self._place(name)), self._names()
+        blob, seen = self.store.get(self.place(name)), self._names()
         if blob is None:
             if name in seen:
                 raise SealingRefusal(Reason.MISSING, name)

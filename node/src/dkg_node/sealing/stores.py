@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from dkg_node.sealing.aws import call
 from dkg_node.sealing.files import sync_directory, write_atomic
@@ -29,15 +29,20 @@ class BlobStore(Protocol):
         ...
 
     def names(self) -> tuple[str, ...]:
-        """Of the objects there are, in order."""
+        """Of the objects there are, in order. What else lies there, under a name that none can have, is passed over."""
         ...
 
     def erase(self, name: str) -> None:
         """Remove every version of an object; nothing happens when there is none."""
         ...
 
-    def clear(self) -> int:
-        """Remove all that the store holds of the party, every version; returns how many."""
+    def clear(self, last: str) -> int:
+        """Remove all that the store holds of the party, every version; returns how many.
+
+        The newest version of the object ``last`` goes when a fresh list shows nothing else: broken off before, it can
+        be done again. SealingRefusal when it breaks off, NOT_EMPTY when something stays; OCCUPIED, and nothing is
+        removed, when there is a place of another store in this one.
+        """
         ...
 
     def left(self) -> tuple[str, ...]:
@@ -73,7 +78,8 @@ class DirectoryBlobs:
 
     def names(self) -> tuple[str, ...]:
         """See ``BlobStore``."""
-        return tuple(sorted(path.name.removesuffix(SUFFIX) for path in self.directory.glob(f"[!.]*{SUFFIX}")))
+        found = (path.name.removesuffix(SUFFIX) for path in self.directory.glob(f"*{SUFFIX}"))
+        return tuple(sorted(name for name in found if NAME.fullmatch(name)))
 
     def erase(self, name: str) -> None:
         """See ``BlobStore``."""
@@ -83,20 +89,29 @@ class DirectoryBlobs:
         except OSError as error:
             raise SealingRefusal(Reason.STORE, f"erasing {name} in {self.directory}: {error.strerror}") from None
 
-    def clear(self) -> int:
+    def clear(self, last: str) -> int:
         """See ``BlobStore``."""
-        names = self.left()
+        kept = self.path(last).name
+        names = [name for name in self.left() if name != kept]
+        _demand_own([name for name in names if (self.directory / name).is_dir()])
+        self._unlink(names)
+        left = self.left()
+        _demand_nothing([name for name in left if name != kept])
+        self._unlink(left)
+        return len(names) + len(left)
+
+    def left(self) -> tuple[str, ...]:
+        """See ``BlobStore``: also files that a write left unfinished, and objects set aside."""
+        return tuple(sorted(path.name for path in self.directory.iterdir() if SUFFIX in path.name))
+
+    def _unlink(self, names: Sequence[str]) -> None:
+        """Durably."""
         try:
             for name in names:
                 (self.directory / name).unlink()
             sync_directory(self.directory)
         except OSError as error:
             raise SealingRefusal(Reason.STORE, f"clearing {self.directory}: {error.strerror}") from None
-        return len(names)
-
-    def left(self) -> tuple[str, ...]:
-        """See ``BlobStore``: also files that a write left unfinished, and objects set aside."""
-        return tuple(sorted(path.name for path in self.directory.iterdir() if SUFFIX in path.name))
 
 
 class S3Api(Protocol):
@@ -117,6 +132,15 @@ class S3Api(Protocol):
     def list_object_versions(self, **request: Any) -> Mapping[str, Any]:  # noqa: ANN401 - the same
         """One page of versions and marks of deletion."""
         ...
+
+
+class Version(NamedTuple):
+    """A version of an object, or a mark of deletion."""
+
+    key: str
+    id: str
+    is_object: bool
+    is_latest: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,48 +170,76 @@ class S3Blobs:
 
     def names(self) -> tuple[str, ...]:
         """See ``BlobStore``."""
-        latest = {key for key, _, is_object in self._versions(self.prefix) if is_object}
-        return tuple(sorted(key.removeprefix(self.prefix) for key in latest))
+        found = [row for row in self._versions(self.prefix) if row.is_latest and row.is_object]
+        return tuple(sorted(name for name in map(self._name, found) if NAME.fullmatch(name)))
 
     def erase(self, name: str) -> None:
         """See ``BlobStore``: a version deleted by its id leaves no mark."""
         key = self.prefix + _checked(name)
-        for found, version, _ in self._versions(key, every=True):
-            if found == key:
-                self._delete(found, version)
+        self._delete([row for row in self._versions(key) if row.key == key])
 
-    def clear(self) -> int:
+    def clear(self, last: str) -> int:
         """See ``BlobStore``."""
-        found = self._versions(self.prefix, every=True)
-        for key, version, _ in found:
-            self._delete(key, version)
-        return len(found)
+        kept = self.prefix + _checked(last)
+        rows = [row for row in self._versions(self.prefix) if not _is_newest(row, kept)]
+        _demand_own([row.key for row in rows if "/" in self._name(row)])
+        self._delete(rows)
+        left = self._versions(self.prefix)
+        _demand_nothing([_shown(row) for row in left if not _is_newest(row, kept)])
+        self._delete(left)
+        return len(rows) + len(left)
 
     def left(self) -> tuple[str, ...]:
         """See ``BlobStore``."""
-        return tuple(f"{key} version {version}" for key, version, _ in self._versions(self.prefix, every=True))
+        return tuple(_shown(row) for row in self._versions(self.prefix))
 
-    def _delete(self, key: str, version: str) -> None:
-        place = {"Bucket": self.bucket, "Key": key, "VersionId": version, "ExpectedBucketOwner": self.owner}
-        call("erasing", self.api.delete_object, **place)
+    def _name(self, row: Version) -> str:
+        return row.key.removeprefix(self.prefix)
+
+    def _delete(self, rows: Sequence[Version]) -> None:
+        for row in rows:
+            place = {"Bucket": self.bucket, "Key": row.key, "VersionId": row.id, "ExpectedBucketOwner": self.owner}
+            call("erasing", self.api.delete_object, **place)
 
     def _place(self, name: str) -> dict[str, str]:
         return {"Bucket": self.bucket, "Key": self.prefix + _checked(name), "ExpectedBucketOwner": self.owner}
 
-    def _versions(self, prefix: str, *, every: bool = False) -> list[tuple[str, str, bool]]:
-        """(key, version, whether it is an object) of the latest or of every version."""
-        found, page = [], {"Bucket": self.bucket, "Prefix": prefix, "ExpectedBucketOwner": self.owner}
+    def _versions(self, prefix: str) -> list[Version]:
+        """All there are. SealingRefusal for an answer without them."""
+        found: list[Version] = []
+        page = {"Bucket": self.bucket, "Prefix": prefix, "ExpectedBucketOwner": self.owner}
         while True:
             answer = call("listing", self.api.list_object_versions, **page)
             try:
                 for kind in ("Versions", "DeleteMarkers"):
-                    rows = [row for row in answer.get(kind, ()) if every or row["IsLatest"]]
-                    found += [(row["Key"], row["VersionId"], kind == "Versions") for row in rows]
+                    rows = answer.get(kind, ())
+                    found += [Version(r["Key"], r["VersionId"], kind == "Versions", r["IsLatest"]) for r in rows]
                 if not answer.get("IsTruncated"):
                     return found
                 page |= {"KeyMarker": answer["NextKeyMarker"], "VersionIdMarker": answer.get("NextVersionIdMarker", "")}
             except KeyError as error:
                 raise SealingRefusal(Reason.STORE, f"listing: an answer without {error}") from None
+
+
+def _is_newest(row: Version, key: str) -> bool:
+    """Whether reading the key gives this version."""
+    return row.key == key and row.is_latest and row.is_object
+
+
+def _shown(row: Version) -> str:
+    return f"{row.key} version {row.id}"
+
+
+def _demand_own(places: Sequence[str]) -> None:
+    """SealingRefusal when there are places of another store."""
+    if places:
+        raise SealingRefusal(Reason.OCCUPIED, f"{len(places)} object versions lie deeper")
+
+
+def _demand_nothing(left: Sequence[str]) -> None:
+    """SealingRefusal when something stayed that was erased."""
+    if left:
+        raise SealingRefusal(Reason.NOT_EMPTY, f"{len(left)} object versions")
 
 
 def _checked(name: str) -> str:

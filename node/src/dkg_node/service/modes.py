@@ -14,7 +14,7 @@ from dkg_api.errors import ApiError
 from dkg_api.leave import parse_receipt
 from dkg_node.errors import UsageError
 from dkg_node.sealing.files import write_atomic
-from dkg_node.sealing.leave import Leaver
+from dkg_node.sealing.leave import Leaver, erase
 from dkg_node.sealing.reasons import Reason, SealingRefusal
 from dkg_node.sealing.sealer import LONG_LIVED
 from dkg_node.service.build import refuse_other
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from dkg_api.desired_state import DesiredState
     from dkg_api.leave import EraseOrder, EraseReceipt
     from dkg_node.service.build import Build
-    from dkg_node.service.keeping import Standing
+    from dkg_node.service.keeping import Keeper, Standing
 
 RECEIPT = "receipt.json"
 
@@ -58,7 +58,7 @@ def _check(build: Build, options: argparse.Namespace, state: DesiredState, known
 
 
 def _leave(build: Build, options: argparse.Namespace, state: DesiredState, known: tuple[Standing, ...]) -> int:
-    """Erase all, and write the receipt. Done again it finds the receipt of the first time."""
+    """Erase all, and give the receipt. Done again it finds the receipt of the first time, or carries on."""
     standing = known[-1]
     order, receipt_file = state.erase_order, home_of(options) / RECEIPT
     if order is None:
@@ -69,13 +69,26 @@ def _leave(build: Build, options: argparse.Namespace, state: DesiredState, known
     keeper = keeper_of(build, options, state, standing)
     receipt = None if keeper.store.left() else _receipt(receipt_file, state, order)
     if receipt is None:
-        leaver = Leaver(
-            standing.terms, identity_of(state, keeper), keeper.service.attester, keeper.statement("receipt", LONG_LIVED)
-        )
-        receipt = leaver.obey(order, keeper.store)
-        write_atomic(receipt_file, json.dumps(receipt.model_dump(mode="json"), indent=1).encode() + b"\n")
+        receipt = _erased(state, order, keeper)
+    sys.stdout.write(f"{json.dumps(receipt.model_dump(mode='json'))}\n")  # first: it can't be had twice
+    sys.stdout.flush()
+    write_atomic(receipt_file, json.dumps(receipt.model_dump(mode="json"), indent=1).encode() + b"\n")
     sys.stdout.write(f"party {state.party}: {receipt.erased} object versions erased, none is left\n{receipt_file}\n")
     return DONE
+
+
+def _erased(state: DesiredState, order: EraseOrder, keeper: Keeper) -> EraseReceipt:
+    """Erase all for a receipt. Without an identity key all goes too: SealingRefusal says that there is no receipt."""
+    terms = keeper.standing.terms
+    try:
+        identity = identity_of(state, keeper)
+    except SealingRefusal as refusal:
+        if refusal.reason is not Reason.MISSING:
+            raise
+        erased = erase(order, terms, state.party, keeper.store)
+        raise SealingRefusal(Reason.NO_RECEIPT, f"{erased} object versions erased, none is left") from None
+    leaver = Leaver(terms, identity, keeper.service.attester, keeper.statement("receipt", LONG_LIVED))
+    return leaver.obey(order, keeper.store)
 
 
 def _receipt(path: Path, state: DesiredState, order: EraseOrder) -> EraseReceipt | None:

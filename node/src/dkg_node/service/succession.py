@@ -16,7 +16,7 @@ from dkg_node.attestation.verifier import appraise
 from dkg_node.errors import UsageError
 from dkg_node.sealing.reasons import Reason, SealingRefusal
 from dkg_node.sealing.reseal import Exchange, Giver, Taker
-from dkg_node.sealing.sealer import LONG_LIVED
+from dkg_node.sealing.sealer import LONG_LIVED, OTHERS
 from dkg_node.service.clock import milliseconds
 from dkg_node.service.command import DONE, EnvironmentFault
 from dkg_node.service.identity import EPOCH as IDENTITY_EPOCH
@@ -100,6 +100,19 @@ class Side:
         shares = self.keeper.sealer(handed.attempt).unseal_shares(handed.name, handed.epoch)
         return giver.fourth(ask(giver.third(ask(giver.first()), shares)))
 
+    def demand_own_store(self) -> None:
+        """SealingRefusal when the store holds what this side did not take over: sealing there would write over it."""
+        own = {self.keeper.sealer(handed.attempt).place(handed.name): handed for handed in objects_of(self.state)}
+        for name in self.keeper.store.names():
+            if name not in own:
+                raise SealingRefusal(Reason.OCCUPIED, name)
+            try:
+                self.keeper.sealer(own[name].attempt).unseal_shares(own[name].name, own[name].epoch)
+            except SealingRefusal as refusal:
+                if refusal.reason in OTHERS:
+                    raise SealingRefusal(Reason.OCCUPIED, f"{name}: {refusal.reason.code}") from None
+                raise
+
     def take(self, messages: Iterator[bytes], proven: Callable[[], None]) -> Iterator[bytes]:
         """Take everything over, and look whether it opens before the conversation ends.
 
@@ -111,6 +124,7 @@ class Side:
             proven()
             return shares
 
+        self.demand_own_store()
         for handed in objects_of(self.state):
             attester = self.keeper.service.attester
             taker = Taker(self.exchange(handed), attester, self.statement(handed), self.appraiser(self.old, handed))
@@ -141,6 +155,7 @@ def run_take_over(
     """The new enclave's part, until everything is taken over."""
     old, new = _last_two(known)
     side = Side(build, state, keeper_of(build, options, state, new), old, new)
+    side.demand_own_store()  # whoever starts it is told at once; what comes meanwhile, each conversation sees
     port = TakeOverPort(options.listen or f"0.0.0.0:{state.successions[-1].port}", side.take)
     sys.stdout.write(f"party {state.party}: taking over on port {port.start()}\n")
     sys.stdout.flush()
