@@ -54,7 +54,7 @@ class EraseOrder(Model):
 
 
 class EraseReceipt(Model):
-    """A party says: I erased every version of what I had sealed, looked again, and found none."""
+    """A party says: I erased every version of what lay in the store that I was given, looked again, and found none."""
 
     schema_version: Literal[1]
     terms_digest: Hex32

@@ -99,6 +99,18 @@ def test_a_copy_that_the_leaver_kept_stays_shut(
     refused(capsys, organisations.node("leave", 1), NEGATIVE, "disabled: ")
 
 
+def test_the_certificate_brings_the_enrolments_that_were_not_given(left: Organisations, capsys: Capture) -> None:
+    """Whoever gives another party's enrolment alone is told nothing without the certificate, and all with it."""
+    papers = [*left.papers(1)[:-1], str(left.place / "enrolment-2.json")]
+    refused(capsys, left.leave("check", *papers), NEGATIVE, "not enrolled")
+    certificate = left.place / "certificate.json"
+    assert left.leave("check", *papers, "--certificate", str(certificate)) == 0
+    value = json.loads(certificate.read_text())
+    certificate.write_text(json.dumps({**value, "signatures": value["signatures"][:2]}))
+    capsys.readouterr()
+    refused(capsys, left.leave("check", *papers, "--certificate", str(certificate)), NEGATIVE, "2 parties signed")
+
+
 def test_finishing_again_changes_nothing(left: Organisations, names: Names) -> None:
     names("local organisation 1\nlocal organisation 1\n")
     assert finish(left) == 0

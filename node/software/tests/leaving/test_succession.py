@@ -44,6 +44,7 @@ class Organisations(Protocol):
     def succeed(self, releases: list[dict[str, str]]) -> Path: ...
     def certificate(self, keyset: str) -> str: ...
     def take_up(self, party: int, path: Path, port: int) -> Path: ...
+    def side(self, party: int) -> Any: ...  # noqa: ANN401 - a DoubleParty
 
 
 def refused(capsys: Capture, found: int, expected: int, words: str) -> None:
@@ -168,11 +169,18 @@ def test_a_party_leaves_successor_terms_too(
     mine = [*papers, *credentials, *after]
     refused(capsys, organisations.leave("finish", *mine), USAGE, "--key-arn")
     refused(capsys, organisations.leave("finish", *mine, "--key-arn", old), NEGATIVE, "KMS key")
-    assert organisations.leave("finish", *mine, "--key-arn", key) == 0
-    assert f"{key} is disabled" in capsys.readouterr().out
+    assert organisations.leave("finish", *mine, "--key-arn", key) == NEGATIVE
+    found = capsys.readouterr()
+    assert f"{key} is disabled" in found.out
+    assert f"end what opens the same share under the first terms too: {old} (Enabled)" in found.err
     refused(capsys, main(arguments(organisations, home, "check")), NEGATIVE, "disabled: ")
     organisations.write_state(1)
-    assert organisations.node("check", 1) == 0  # the first terms are another matter
+    assert organisations.node("check", 1) == 0  # the key of the first terms: this is what was said
+    glass = organisations.side(1).api("kms", "break-glass")
+    glass.disable_key(KeyId=old)
+    glass.schedule_key_deletion(KeyId=old, PendingWindowInDays=7)
+    names("local organisation 1\n")
+    assert organisations.leave("finish", *mine, "--key-arn", key) == 0
 
 
 def test_a_new_release_takes_nothing_over_into_the_old_ones_place(

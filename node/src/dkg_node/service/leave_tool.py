@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dkg_api.certificate import parse_certificate
 from dkg_api.enrolment import EnrolmentError, Keyring, parse_enrolment
 from dkg_api.errors import ApiError
 from dkg_api.kms_policy import key_arn_problem, kms_policy, sealing_digest
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 
 DAYS = 7
 """Until KMS deletes the key, the least it takes. It is disabled at once, and the policy lets nobody turn back."""
+ENDED = ("PendingDeletion", "no_key")
+"""States of an enrolled key that opens nothing any more: to be deleted, and deleted."""
 OTHERS = 0o077
 """Rights of everybody but the owner."""
 
@@ -73,7 +76,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
             metavar="FILE",
             help="leave what followed: successor terms, in order",
         )
-        action.add_argument("--certificate", type=Path, metavar="FILE", help="with --after: of the key set")
+        action.add_argument(
+            "--certificate", type=Path, metavar="FILE", help="of the key set; its enrolments count too; with --after"
+        )  # fmt: skip
     for action in (check, finish):
         action.add_argument("--key-arn", metavar="ARN", help="with --after: the party's key under the last of them")
 
@@ -105,6 +110,8 @@ class Departure:
     receipt: EraseReceipt
     new_key: str | None
     """Its key under successor terms."""
+    between: tuple[Path, ...]
+    """Successor terms before the last: its keys under them stand nowhere here."""
 
     @property
     def party(self) -> int:
@@ -113,9 +120,12 @@ class Departure:
 
     @property
     def key_arns(self) -> tuple[str, ...]:
-        """The keys under which it may have sealed, in order of enrolment."""
-        if self.new_key is not None:
-            return (self.new_key,)
+        """The keys that end, in order of enrolment."""
+        return self.enrolled if self.new_key is None else (self.new_key,)
+
+    @property
+    def enrolled(self) -> tuple[str, ...]:
+        """The keys under which it may have sealed under the first terms."""
         return tuple(dict.fromkeys(e.key_arn for e in self.enrolments if e.key_arn is not None))
 
     def check(self, root: bytes) -> int:
@@ -151,11 +161,11 @@ def confirm(organization: str, what: str) -> None:
 
 def _current(options: argparse.Namespace, terms: Terms) -> Terms | Custody:
     """What the party leaves: the terms, or the last of what followed them. NegativeVerdict if those don't follow."""
-    if not options.after:
-        return terms
-    if options.certificate is None:
+    if options.certificate is not None:
+        return current_terms(options, terms)[0]
+    if options.after:
         raise UsageError("give --certificate: successor terms are of one key set")
-    return current_terms(options, terms)[0]
+    return terms
 
 
 def _order(options: argparse.Namespace, terms: Terms | Custody) -> int:
@@ -181,7 +191,9 @@ def _read(options: argparse.Namespace, terms: Terms, current: Terms | Custody) -
     try:
         order = parse_erase_order(read_file(options.order, "order"))
         receipt = parse_receipt(read_file(options.receipt, "receipt"))
-        enrolments = tuple(parse_enrolment(read_file(path, "enrolment")) for path in options.enrolment)
+        enrolments = [parse_enrolment(read_file(path, "enrolment")) for path in options.enrolment]
+        if options.certificate is not None:  # `_current` has checked it
+            enrolments += parse_certificate(read_file(options.certificate, "certificate")).enrolments
     except ApiError as error:
         raise UsageError(str(error)) from None
     if not 1 <= order.party <= terms.n:
@@ -190,11 +202,14 @@ def _read(options: argparse.Namespace, terms: Terms, current: Terms | Custody) -
     if problem is not None:
         raise UsageError(problem)
     own = tuple(e for e in enrolments if e.party == order.party)
-    return Departure(terms, current, own, order, receipt, options.key_arn)
+    return Departure(terms, current, own, order, receipt, options.key_arn, tuple(options.after[:-1]))
 
 
 def _finish(options: argparse.Namespace, departure: Departure) -> int:
-    """Disable and schedule deletion of each enrolled key. SealingRefusal when AWS does not do so."""
+    """Disable and schedule deletion of each enrolled key, or of the last one. SealingRefusal when AWS does not do so.
+
+    NegativeVerdict after the last one of successor terms when a key of before it has not ended.
+    """
     from dkg_node.sealing.aws import client  # noqa: PLC0415 - keeps --help quick
 
     party = departure.terms.party(departure.party)
@@ -207,7 +222,28 @@ def _finish(options: argparse.Namespace, departure: Departure) -> int:
     api = client("kms", options.edition.cloud.surroundings(options, party.sealing), lambda: credentials)
     for arn in departure.key_arns:
         sys.stdout.write(f"{arn} is disabled and will be deleted on {_end(api, arn)}\n")
+    if departure.new_key is None:
+        return DONE
+    for path in departure.between:
+        sys.stdout.write(f"{path}: the key under these terms opens the share too; see that it has ended\n")
+    former = departure.first.party(departure.party).sealing
+    api = client("kms", options.edition.cloud.surroundings(options, former), lambda: credentials)
+    open_still = [f"{arn} ({state})" for arn in departure.enrolled if (state := _state(api, arn)) not in ENDED]
+    if open_still:
+        raise NegativeVerdict(f"end what opens the same share under the first terms too: {', '.join(open_still)}")
     return DONE
+
+
+def _state(api: Any, arn: str) -> str:  # noqa: ANN401 - boto3 makes its classes at run time
+    """Of a key that is left alone; a refusal's code where AWS does not say it."""
+    from dkg_node.sealing.aws import call  # noqa: PLC0415 - keeps --help quick
+    from dkg_node.sealing.reasons import SealingRefusal  # noqa: PLC0415 - the same
+
+    try:
+        metadata = call("describing the key", api.describe_key, KeyId=arn).get("KeyMetadata")
+    except SealingRefusal as refusal:
+        return refusal.reason.code
+    return str(metadata.get("KeyState")) if isinstance(metadata, dict) and metadata.get("Arn") == arn else "unknown"
 
 
 def _end(api: Any, arn: str) -> str:  # noqa: ANN401 - boto3 makes its classes at run time

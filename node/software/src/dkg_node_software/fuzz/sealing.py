@@ -229,7 +229,7 @@ def _s3_answers() -> list[bytes]:
 def s3_answer(data: bytes) -> None:
     """What S3 answers: SealingRefusal, or names and objects."""
     acts: tuple[Callable[[S3Blobs], object], ...] = (
-        S3Blobs.names, S3Blobs.left, S3Blobs.clear, lambda store: store.get("share"),
+        S3Blobs.names, S3Blobs.left, lambda store: store.clear("identity"), lambda store: store.get("share"),
         lambda store: store.put("share", b"x"),
     )  # fmt: skip
     for act in acts:
