@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -22,8 +21,7 @@ from dkg_node.service.channels import Boots, Channels, Identities
 from dkg_node.testing.enclaves import Enclave, terms_of
 from dkg_node.testing.forge import AT
 from dkg_node.testing.world import World, ask, eventually, until
-from dkg_node.transport import attest as attest_port
-from dkg_node.transport.attest import METHOD, SERVICE, AttestPort, Limit, Listening, Reply
+from dkg_node.transport.attest import METHOD, SERVICE, AttestPort, Limit, Reply
 from dkg_node.transport.bind import BIND_BYTES, MAGIC
 from dkg_node.transport.frames import Boot, Greeting, encode_greeting
 from dkg_node.transport.network import NetworkThread, Peer, PeerNetwork, PeerSettings, TlsIdentity
@@ -271,9 +269,9 @@ def untroubled(*networks: PeerNetwork) -> None:
         assert not network._refused.is_set()
 
 
-async def dial(world: AttestedWorld, channels: Channels, listener: int = 1, port: int | None = None) -> Reply:
-    """One handshake by hand, over the listener's port or one that leads there."""
-    port = world.networks[listener].attest_port if port is None else port
+async def dial(world: AttestedWorld, channels: Channels, listener: int = 1) -> Reply:
+    """One handshake by hand."""
+    port = world.networks[listener].attest_port
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         call: grpc.aio.StreamStreamCall[bytes, bytes] = channel.stream_stream(f"/{SERVICE}/{METHOD}")()
         handshake = channels.dial(listener)
@@ -530,104 +528,6 @@ def test_who_asks_too_often_is_turned_away_before_any_document_is_made(play: Pla
             assert code == "OK"
         assert b"busy" in answers[0]
         assert world.enclaves[1].documents == made + 2
-
-    play(scene)
-
-
-def channels_of(party: int) -> Channels:
-    """Of a caller without a network."""
-    enclave, boots = Enclave(TERMS, party), Boots()
-    speaker = enclave.speaker(newer=boots.newer)
-    return Channels(speaker, enclave.channel_key, Identities(party, Lifetimes()), boots, lambda: AT)
-
-
-@asynccontextmanager
-async def silent_flood(port: AttestPort) -> AsyncIterator[None]:
-    """33 connections from 127.0.0.1 with 4 streams each that say nothing; all that fit have reached the port."""
-    listen, came = port.handshakes.listen, 0
-
-    def counted() -> Listening:
-        nonlocal came
-        came += 1
-        return listen()
-
-    port.handshakes.listen = counted  # type: ignore[method-assign]
-    options = [("grpc.use_local_subchannel_pool", 1)]
-    lines = [grpc.aio.insecure_channel(f"127.0.0.1:{port.port}", options) for _ in range(33)]
-    calls: list[grpc.aio.StreamStreamCall[bytes, bytes]] = [
-        line.stream_stream(f"/{SERVICE}/{METHOD}")() for line in lines for _ in range(4)
-    ]
-    reads = [asyncio.ensure_future(call.read()) for call in calls]
-    await eventually(lambda: came >= 128)
-    try:
-        yield
-    finally:
-        for call in calls:
-            call.cancel()
-        await asyncio.gather(*reads, return_exceptions=True)
-        for line in lines:
-            await line.close()
-
-
-async def from_another_address(world: AttestedWorld, channels: Channels) -> Reply:
-    """A handshake with party 1 that comes from 127.0.0.2."""
-
-    async def carry(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        while data := await source.read(65536):
-            sink.write(data)
-        sink.close()
-
-    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there = await asyncio.open_connection(
-            "127.0.0.1", world.networks[1].attest_port, local_addr=("127.0.0.2", 0)
-        )  # fmt: skip
-        await asyncio.gather(carry(reader, there[1]), carry(there[0], writer))
-
-    server = await asyncio.start_server(accept, "127.0.0.1", 0)
-    try:
-        return await dial(world, channels, port=server.sockets[0].getsockname()[1])
-    finally:
-        server.close()
-
-
-@pytest.mark.parametrize("burst", [2.0, 1000.0], ids=["turned away", "within its rate"])
-def test_an_address_that_floods_with_silence_keeps_no_other_out(play: Play, burst: float) -> None:
-    async def scene(world: AttestedWorld) -> None:
-        one = await world.boot(1)
-        port = one._attest
-        assert port is not None
-        port.handshakes = Countable(world.channels[1])
-        port._buckets.limit = Limit(rate=0.0, burst=burst)
-
-        async def attack() -> Reply:
-            async with silent_flood(port):
-                return await from_another_address(world, channels_of(2))
-
-        reply = await on_network(world, attack())
-        assert reply.pin is not None, reply.refusal
-
-    play(scene)
-
-
-class Countable:
-    """A party's handshakes, with methods that a test may replace."""
-
-    def __init__(self, channels: Channels) -> None:
-        self.dial, self.listen, self.shown = channels.dial, channels.listen, channels.shown
-
-
-def test_who_says_nothing_is_not_held_for_as_long_as_a_handshake_may_take(
-    play: Play, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(attest_port, "TIMEOUT", 3600.0)
-
-    async def scene(world: AttestedWorld) -> None:
-        one = await world.boot(1)
-        code, answers = await on_network(world, raw(one.attest_port, []))
-        assert (code, answers) == ("OK", [])
-        channels = channels_of(2)
-        reply = await on_network(world, dial(world, channels))
-        assert reply.pin is not None
 
     play(scene)
 
