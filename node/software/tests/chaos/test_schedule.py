@@ -1,5 +1,9 @@
 """What the schedules of chaos promise."""
 
+import asyncio
+from signal import SIGCONT
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +15,8 @@ from dkg_node.keygen.plan import plan_of
 from dkg_node.protocols.session import Group
 from dkg_node_software.adversaries import KINDS as LIARS
 from dkg_node_software.adversaries import base_name
-from dkg_node_software.chaos.schedule import CONVICTED, FOUND, HARMLESS, KINDS, Schedule, Step, draw, steps_of
+from dkg_node_software.chaos.faults import Injector, trap_of
+from dkg_node_software.chaos.schedule import CONVICTED, FOUND, HARMLESS, KINDS, Fault, Schedule, Step, draw, steps_of
 from dkg_node_software.chaos.trap import Trap, parse_trap
 
 GROUPS = {t: Group(3 * t + 1, t) for t in (1, 2, 3, 4)}
@@ -116,3 +121,28 @@ def test_a_trap_on_the_command_line_is_the_trap_that_was_meant(segment: int, slo
 def test_a_trap_that_nobody_could_set_is_refused(text: str) -> None:
     with pytest.raises(UsageError):
         parse_trap(text)
+
+
+def test_a_place_that_a_party_passed_in_silence_holds_no_later_fault_back() -> None:
+    """Else the party stays stopped at the later place for ever."""
+    missed, reached = (Fault("pause", 3, one, "before", 0.0) for one in (STEPS[1][8], STEPS[1][-1]))
+    signals: list[int] = []
+
+    class Stopped:
+        """A party that was silent in the first place and stopped at the second."""
+
+        def fired(self, _party: int) -> list[tuple[str, float]]:
+            return [(trap_of(reached) or "", 1.0)]
+
+        def stopped(self, _party: int) -> bool:
+            return True
+
+        def signal(self, _party: int, number: int) -> None:
+            signals.append(number)
+
+    schedule: Any = Schedule((missed, reached), lost=False)
+    nodes: Any = Stopped()
+    injector = Injector(schedule, nodes, nodes)
+    asyncio.run(asyncio.wait_for(injector.run(), 60))
+    assert signals == [SIGCONT]
+    assert set(injector.injected) == set(injector.over) == {reached}

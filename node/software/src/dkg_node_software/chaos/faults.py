@@ -61,23 +61,26 @@ class Injector:
                 group.create_task(self._suffer(party))
 
     async def _suffer(self, party: Role) -> None:
-        for fault in self.schedule.faults:
-            if fault.party == party:
-                await self._reached(fault)
+        own = [fault for fault in self.schedule.faults if fault.party == party]
+        for number, fault in enumerate(own, 1):
+            if await self._reached(fault, own[number:]):
                 await self._do(fault)
                 self.over[fault] = time.time()
 
-    async def _reached(self, fault: Fault) -> None:
-        """Wait until the trap has gone off."""
-        trap = trap_of(fault)
+    async def _reached(self, fault: Fault, later: Sequence[Fault]) -> bool:
+        """Wait until the trap has gone off. False when that of a later one has: the party was silent at this place."""
+        trap, passed = trap_of(fault), {trap_of(one) for one in later}
         if trap is None:
             self.injected[fault] = time.time()
-            return
-        while trap not in (times := dict(self.nodes.fired(fault.party))):  # noqa: ASYNC110 - a file
+            return True
+        while trap not in (times := dict(self.nodes.fired(fault.party))):
+            if passed & times.keys():
+                return False
             await asyncio.sleep(POLL)
         while fault.kind not in KILLING and not self.nodes.stopped(fault.party):  # noqa: ASYNC110 - the kernel's word
             await asyncio.sleep(POLL)
         self.injected[fault] = times[trap]
+        return True
 
     async def _do(self, fault: Fault) -> None:
         party = fault.party
