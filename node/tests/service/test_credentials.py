@@ -12,6 +12,7 @@ from dkg_api.terms import parse_terms
 from dkg_node.errors import UsageError
 from dkg_node.sealing.aws import AwsCredentials
 from dkg_node.sealing.readback import read_back
+from dkg_node.sealing.reasons import Reason, SealingRefusal
 from dkg_node.service.credentials import read_credentials
 from dkg_node.service.node_main import NitroBuild
 
@@ -56,5 +57,19 @@ def test_the_production_build_asks_kms_where_the_terms_say_and_nothing_without_c
     assert api.meta.endpoint_url == "https://kms.eu-central-1.amazonaws.com"
     path.unlink()
     arn = "arn:aws:kms:eu-central-1:000000000000:key/00000000-0000-0000-0000-000000000001"
-    with pytest.raises(UsageError, match=r"credentials\.json"):
+    with pytest.raises(SealingRefusal, match=r"credentials\.json") as refused:
         read_back(api, arn, terms, 1)
+    assert refused.value.reason is Reason.CREDENTIALS
+
+
+def test_a_file_caught_while_it_is_written_leaves_the_last_credentials(
+    tmp_path: Path, terms_json: dict[str, Any]
+) -> None:
+    path = write(tmp_path / "credentials.json", GOOD)
+    api: Any = NitroBuild(path).aws(parse_terms({**terms_json, "attestation": "nitro"}), 1).kms()
+    given = api._request_signer._credentials
+    assert given.get_frozen_credentials().token == "token"  # noqa: S105 - nobody's
+    write(path, "{")
+    assert given.get_frozen_credentials().token == "token"  # noqa: S105 - the same
+    write(path, {**GOOD, "SessionToken": "newer"})
+    assert given.get_frozen_credentials().token == "newer"  # noqa: S105 - the same
