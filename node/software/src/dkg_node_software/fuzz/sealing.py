@@ -260,6 +260,9 @@ class _Store:
     def put(self, name: str, blob: bytes) -> None:
         del name, blob
 
+    def names(self) -> tuple[str, ...]:
+        return ()
+
 
 def _sealer(blob: bytes = b"") -> KmsSealer:
     store: Any = _Store(blob)
