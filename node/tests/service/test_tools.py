@@ -77,6 +77,21 @@ def test_terms_go_from_draft_to_signatures_of_all(
     assert value["terms"]["attestation"] == "nitro"
 
 
+@pytest.mark.parametrize("last", [True, False], ids=["the bad one last", "the bad one first"])
+def test_an_invalid_signature_takes_no_valid_ones_place(
+    tmp_path: Path, fresh: Path, key_files: dict[int, Path], *, last: bool
+) -> None:
+    """Files come from others."""
+    signed, bad, out = (tmp_path / f"{name}.json" for name in ("signed", "bad", "out"))
+    sign = ["terms", "sign", str(fresh), "--party", "1", "--key", str(key_files[1]), "--out", str(signed)]
+    assert dkgctl.main(sign) == 0
+    good = json.loads(signed.read_text())
+    bad.write_text(json.dumps({**good, "signatures": [{"party": 1, "signature": "ab" * 64}]}))
+    files = [str(signed), str(bad)] if last else [str(bad), str(signed)]
+    assert dkgctl.main(["terms", "merge", *files, "--out", str(out)]) == 0
+    assert json.loads(out.read_text())["signatures"] == good["signatures"]
+
+
 def test_a_key_of_another_organisation_signs_nothing(
     tmp_path: Path, fresh: Path, key_files: dict[int, Path], capsys: Capture
 ) -> None:

@@ -65,7 +65,7 @@ def sign_terms(terms: Terms, party: int, key: Ed25519PrivateKey) -> TermsSignatu
 
 def missing_organizations(terms: Terms, signatures: Iterable[TermsSignature]) -> tuple[str, ...]:
     """Names of the organisations, in order of index, without a valid signature of these terms: empty = n of n."""
-    signed = {s.party for s in signatures if _valid(terms, s)}
+    signed = {s.party for s in signatures if is_signed(terms, s)}
     return tuple(party.organization for party in terms.parties if party.index not in signed)
 
 
@@ -76,7 +76,8 @@ def require_all_signatures(terms: Terms, signatures: Iterable[TermsSignature]) -
         raise SignatureMissing(f"get the terms signed by all organisations: no valid signature of {', '.join(missing)}")
 
 
-def _valid(terms: Terms, signature: TermsSignature) -> bool:
+def is_signed(terms: Terms, signature: TermsSignature) -> bool:
+    """Whether it is a valid signature of these terms by the organisation of the party that it names."""
     keys: Mapping[int, str] = {party.index: party.organization_key for party in terms.parties}
     key = keys.get(signature.party)
     return key is not None and verify(bytes.fromhex(key), "terms", terms.canonical, bytes.fromhex(signature.signature))

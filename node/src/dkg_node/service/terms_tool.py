@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from dkg_api.canonical import parse
 from dkg_api.errors import ApiError
-from dkg_api.signatures import TermsSignature, missing_organizations, sign_terms
+from dkg_api.signatures import TermsSignature, is_signed, missing_organizations, sign_terms
 from dkg_api.terms import Terms, TermsError, parse_terms
 from dkg_node.errors import UsageError
 from dkg_node.sealing.files import write_atomic
@@ -21,7 +21,7 @@ from dkg_node.service.verify import read_file, read_terms_file
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
 PRODUCTION = {"startGrace": 60_000, "roundTimeout": 60_000, "minRate": 10_000_000, "minSpeed": 4_000}
 """ms, ms, bytes a second, thousandths of a core (07, "Terms and timing")."""
@@ -88,7 +88,7 @@ def _sign(options: argparse.Namespace) -> int:
         raise UsageError(f"choose a party of the terms, 1 to {terms.n}, not {options.party}") from None
     except ApiError as error:
         raise UsageError(str(error)) from None
-    return _write(options.out, terms, _united([*signatures, own]))
+    return _write(options.out, terms, _united(terms, [*signatures, own]))
 
 
 def _merge(options: argparse.Namespace) -> int:
@@ -99,7 +99,7 @@ def _merge(options: argparse.Namespace) -> int:
             raise UsageError(
                 f"{path} holds other terms than {options.terms[0]}: merge signatures of the same terms only"
             )
-    return _write(options.out, terms, _united(signature for _, signatures in read for signature in signatures))
+    return _write(options.out, terms, _united(terms, [signature for _, signatures in read for signature in signatures]))
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -135,9 +135,10 @@ def _read(path: Path, options: argparse.Namespace) -> tuple[Terms, tuple[TermsSi
     return terms, signatures
 
 
-def _united(signatures: Iterable[TermsSignature]) -> tuple[TermsSignature, ...]:
-    """One signature a party, in order of party."""
-    by_party: Mapping[int, TermsSignature] = {signature.party: signature for signature in signatures}
+def _united(terms: Terms, signatures: Iterable[TermsSignature]) -> tuple[TermsSignature, ...]:
+    """One signature a party, in order of party: the newest valid one, or the newest, for `check` to name."""
+    by_validity = sorted(signatures, key=lambda signature: is_signed(terms, signature))
+    by_party = {signature.party: signature for signature in by_validity}
     return tuple(by_party[party] for party in sorted(by_party))
 
 
