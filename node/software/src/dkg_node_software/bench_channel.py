@@ -156,7 +156,7 @@ def _channels(terms: Terms, party: int, organization: Ed25519PrivateKey) -> Chan
 
 def _end(group: Group, me: int, channels: Channels | None) -> _End:
     tls = TlsIdentity.fresh(me, datetime.now(UTC))
-    settings = PeerSettings(
-        group, me, bytes(32), Boot(1, os.urandom(16)), tls, f"{HOST}:0", FAR, attest_listen=f"{HOST}:0"
-    )  # fmt: skip
+    said = None if channels is None else channels.speaker.statement
+    boot = Boot(1, os.urandom(16)) if said is None else Boot(said.boot_number, said.boot_id)  # streams greet as it
+    settings = PeerSettings(group, me, bytes(32), boot, tls, f"{HOST}:0", FAR, attest_listen=f"{HOST}:0")
     return _End(PeerNetwork(settings, {}, handshakes=channels), tls.certificate)
